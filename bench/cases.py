@@ -1,0 +1,201 @@
+"""The table of cases.  To add one, add one row: tests and ``python -m bench`` find it here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench import rbm, system
+from bench.table import Case, Party, Size, Target, table
+
+# One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
+_MODEL: dict[str, Any] = {
+    "n_visible": 784,
+    "n_hidden": 512,
+    "n_states": 2048,
+    "n_training_rows": 10_000,
+    "n_training_epochs": 5,
+}
+_TINY_MODEL: dict[str, Any] = {
+    "n_visible": 64,
+    "n_hidden": 16,
+    "n_states": 64,
+    "n_training_rows": 200,
+    "n_training_epochs": 1,
+}
+_STEP: dict[str, Any] = {"n_steps": 1, "dtype": "float32"}
+_TINY_ROWS: dict[str, Any] = {"n_rows": 40, "n_visible": 64, "n_hidden": 16, "batch_size": 10}
+
+_EPOCH_PARTIES = {
+    "fastnn": Party(rbm.fastnn_rbm_fit),
+    "fastnn defaults": Party(rbm.fastnn_default_fit),
+    "fastnn BernoulliRBM": Party(rbm.fastnn_bernoulli_fit),
+    "torch": Party(rbm.torch_fit),
+    "sklearn": Party(rbm.sklearn_fit),
+}
+
+
+def _steps(size: Size) -> float:
+    return size["n_steps"]
+
+
+def _epochs(size: Size) -> float:
+    return size["n_epochs"]
+
+
+def _connections(size: Size) -> float:
+    """Weights met in a step: both layers, every row."""
+    return 2 * size["n_rows"] * size["n_visible"] * size["n_hidden"] * size["n_steps"]
+
+
+def _memory_limit(size: Size) -> float:
+    """Weights, gradient, velocity, average, and the kernels' two forms of the weights, both ways.
+
+    A copy of X at the case's full size is beyond this limit whatever the dtype.
+    """
+    return 8 * system.parameters_and_chains_bytes(size)
+
+
+def _curve() -> dict[str, Party]:
+    """Each axis of the Gibbs step from a quarter to four times the base."""
+    curve = {"base": Party(rbm.fastnn_gibbs)}
+    for axis in ("n_rows", "n_visible", "n_hidden"):
+        for factor in (0.25, 0.5, 2, 4):
+            curve[f"{axis} x {factor:g}"] = Party(rbm.fastnn_gibbs, scale={axis: factor})
+    return curve
+
+
+def _pcd_epoch(name: str, what: str, targets: tuple[Target, ...], **size: Any) -> Case:
+    base = {"n_rows": 10_000, "n_visible": 784, "n_hidden": 512, "batch_size": 100, "n_epochs": 5}
+    return Case(
+        name,
+        f"one epoch of PCD-1, {what}: time of fit divided by its epochs, nothing left out",
+        _EPOCH_PARTIES,
+        size={**base, "binary": True, **size},
+        tiny={**_TINY_ROWS, "n_epochs": 2},
+        targets=targets,
+        per=_epochs,
+        prepare=rbm.digit_rows,
+        check=rbm.check_weights,
+    )
+
+
+CASES = table(
+    (
+        Case(
+            "gibbs_step",
+            "v -> h -> v, all units drawn, per step; 784 x 512, batch 128, float32 weights",
+            {
+                "fastnn": Party(rbm.fastnn_gibbs),
+                "fastnn uint8": Party(rbm.fastnn_gibbs, size={"dtype": "uint8"}),
+                "fastnn bool": Party(rbm.fastnn_gibbs, size={"dtype": "bool"}),
+                "fastnn 10 steps": Party(rbm.fastnn_gibbs, size={"n_steps": 10}),
+                "torch": Party(rbm.torch_gibbs),
+                "sklearn": Party(rbm.sklearn_gibbs),
+            },
+            size={**_MODEL, **_STEP, "n_rows": 128},
+            tiny={**_TINY_MODEL, "n_rows": 16},
+            targets=(Target("torch", 4), Target("sklearn", 9)),
+            per=_steps,
+            prepare=rbm.trained_model,
+            check=rbm.check_states,
+        ),
+        _pcd_epoch(
+            "pcd_epoch",
+            "10,000 binary rows of 784, 512 hidden, batch 100",
+            (Target("torch", 4), Target("sklearn", 8)),
+        ),
+        _pcd_epoch(
+            "pcd_epoch_batch10",
+            "10,000 binary rows of 784, 512 hidden, batch 10",
+            (Target("sklearn", 10),),
+            batch_size=10,
+            n_epochs=1,
+        ),
+        _pcd_epoch(
+            "pcd_epoch_grey",
+            "10,000 grey rows of 784, 512 hidden, batch 100",
+            (),
+            binary=False,
+            n_epochs=2,
+        ),
+        Case(
+            "thread_scaling",
+            "a Gibbs step of 784 x 512, batch 512, on all threads of the run and on one",
+            {
+                "fastnn": Party(rbm.fastnn_gibbs),
+                "fastnn 1 thread": Party(rbm.fastnn_gibbs, threads=1),
+            },
+            size={**_MODEL, **_STEP, "n_rows": 512},
+            tiny={**_TINY_MODEL, "n_rows": 16},
+            targets=(Target("fastnn 1 thread", 1.8),),
+            per=_steps,
+            prepare=rbm.trained_model,
+            check=rbm.check_states,
+        ),
+        Case(
+            "gibbs_curve",
+            "cost of a Gibbs step per connection (2 x rows x visible x hidden); flat = linear",
+            _curve(),
+            size={**_MODEL, **_STEP, "n_rows": 512, "n_training_rows": 2000},
+            tiny={**_TINY_MODEL, "n_rows": 16},
+            subject="base",
+            per=_connections,
+            prepare=rbm.trained_model,
+            check=rbm.check_states,
+        ),
+        Case(
+            "fit_memory",
+            "peak memory of one fit over its C-ordered data, 40,000 rows of 784, 512 hidden",
+            {
+                "fastnn float32": Party(system.fastnn_fit_bytes),
+                "fastnn bool": Party(system.fastnn_fit_bytes, size={"dtype": "bool"}),
+                "fastnn uint8": Party(system.fastnn_fit_bytes, size={"dtype": "uint8"}),
+                "fastnn float64": Party(system.fastnn_fit_bytes, size={"dtype": "float64"}),
+                "sklearn float32": Party(system.sklearn_fit_bytes),
+            },
+            size={
+                "n_rows": 40_000,
+                "n_visible": 784,
+                "n_hidden": 512,
+                "batch_size": 100,
+                "dtype": "float32",
+                "binary": True,
+            },
+            tiny=_TINY_ROWS,
+            subject="fastnn float32",
+            targets=tuple(
+                Target(f"fastnn {dtype}", _memory_limit, "at most", "value")
+                for dtype in ("bool", "uint8", "float32", "float64")
+            ),
+            measure="value",
+            unit="B",
+            fresh=True,
+            prepare=rbm.digit_rows,
+        ),
+        Case(
+            "import_time",
+            "import fastnn after numpy, scipy.linalg.blas and sklearn.base, in new processes",
+            {"fastnn": Party(system.import_seconds)},
+            size={"module": "fastnn"},
+            tiny={},
+            targets=(Target("fastnn", 0.1, "at most", "value"),),
+            measure="value",
+            fresh=True,
+        ),
+        Case(
+            "numpy_matmul",
+            "NumPy's 256 x 512 x 512 matmul: alone, after fastnn calls, and right between them",
+            {
+                "numpy alone": Party(system.numpy_alone),
+                "numpy after fastnn": Party(system.numpy_after_fastnn),
+                "numpy between fastnn calls": Party(system.numpy_between_fastnn),
+            },
+            size={**_MODEL, "n_rows": 128, "n_matmul_rows": 256, "n_matmul_inner": 512},
+            tiny={**_TINY_MODEL, "n_rows": 16, "n_matmul_rows": 16, "n_matmul_inner": 16},
+            subject="numpy alone",
+            targets=(Target("numpy after fastnn", 1.1, "at most"),),
+            measure="value",
+            prepare=rbm.trained_model,
+        ),
+    )
+)

@@ -1,0 +1,154 @@
+/* The border: every struct and function that the loops floor (Cython) may see.
+ *
+ * Rooms are compiled per real and per instruction set; dispatch.c gathers the copies in tables of
+ * `fnn_rooms`. Pointers to numbers are void here and get their type inside the room: which one is
+ * fixed by the table they are called through, so the loops floor never branches on a dtype.
+ *
+ * A new room is one row of FNN_ROOMS; a new RBM unit is one row of FNN_UNITS and one file in units/.
+ */
+#ifndef FASTNN_H
+#define FASTNN_H
+
+#include <stdint.h>
+
+#define FNN_TILE 64        /* units that one call of a room computes side by side */
+#define FNN_MAX_ROWS 128   /* rows that one call of a room may be given */
+#define FNN_SCRATCH 65536  /* bytes of scratch a room may use, per thread, 64-byte aligned */
+
+/* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
+enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START };
+
+/* Binary rows times a fixed-point matrix. */
+typedef struct {
+    const uint64_t *bits; /* (n_rows, words), bits past n_inputs zero */
+    int64_t words;
+    const void *panels; /* fix (n_tiles, n_inputs, FNN_TILE) */
+    int64_t n_inputs;
+} fnn_product;
+
+/* One layer given the other: where the fields of its units come from, and what to make of them.
+ * Field of unit u in row r:  z = bias[u] + scale[u] (input_step * sum + offset[u])   from binary inputs,
+ *                            z = bias[u] + field[r, u]                                from real ones. */
+typedef struct {
+    fnn_product input;
+    const void *field;  /* real (n_rows, stride) or NULL: then `input` gives the sums */
+    const void *scale;  /* real (n_tiles * FNN_TILE) */
+    const void *offset; /* fix (n_tiles * FNN_TILE): what inputs add that is not in their bits */
+    const void *bias;   /* real (n_tiles * FNN_TILE) */
+    int64_t input_step; /* difference of an input's two values */
+    int64_t n_units;
+    /* What is wanted besides; NULL where it is not. Rows count from the first row of the arrays. */
+    void *mean;          /* real (n_rows, stride): E[unit given inputs] */
+    void *log_partition; /* double (n_rows, n_tiles): sum of ln(sum over states) of the tile's units */
+    void *weighted;      /* fix panels (n_tiles, weighted_rows, FNN_TILE): round(mean * weight) */
+    int64_t weighted_rows, weighted_row0;
+    int64_t weigh_draws; /* weighted takes the drawn states for the means */
+    double weight;
+    uint64_t *states;         /* (n_rows, n_tiles): a draw, one bit per unit */
+    const uint64_t *clamp;    /* (n_tiles): units whose state is held, or NULL */
+    const uint64_t *clamp_to; /* (n_rows, n_tiles): the states they are held at */
+    int64_t stride;           /* row length of field and mean */
+    uint64_t key, step, chain0;
+    int64_t stream;
+} fnn_layer;
+
+/* Rows of a data matrix as the user gave it. kind: 0 uint8, 1 int8, 2 float32, 3 float64;
+ * CSR if indptr. */
+typedef struct {
+    const void *data;
+    int64_t kind, stride, n_features;
+    const void *indptr, *indices;
+    int64_t index_bytes;
+} fnn_source;
+
+/* How a gradient becomes a change: plain, with momentum (velocity), Adam (velocity and second). */
+typedef struct {
+    double rate, momentum, beta2, epsilon, scale1, scale2;
+} fnn_rule;
+
+/* The stochastic-gradient update of a weight matrix W (n_visible, n_hidden padded to tiles).
+ * Gradient: product of transposed visible bits with the weighted hidden means, plus `dense` if given,
+ * centred by the offsets; then weight decay, then the rule. */
+typedef struct {
+    fnn_product gradient; /* bits (n_visible, words): sample k is bit k; panels = weighted means */
+    const void *dense;    /* real (n_visible, stride) or NULL */
+    double unit;          /* value of one fixed-point step of the product */
+    int64_t visible_step;
+    double visible_low;
+    void *weights, *velocity, *second; /* real (n_visible, stride); velocity, second may be NULL */
+    int64_t stride, n_visible, n_hidden;
+    const void *d_visible, *d_hidden; /* real: data mean less model mean; hidden one also as gradient */
+    const void *mu, *lambda;          /* real: offsets of visible and hidden units (zeros if uncentred) */
+    double l1, l2;
+    fnn_rule rule;
+    /* out: */
+    void *row_abs, *row_shift; /* real (n_tiles, n_visible): sums over the tile of |w| and dW lambda */
+    void *col_abs, *col_shift; /* real (n_chunks, stride): sums over the chunk of |w| and dW' mu */
+} fnn_update;
+
+#define FNN_UNITS(X) X(bernoulli) X(spin)
+
+/* X(result, name, arguments) */
+#define FNN_ROOMS(X)                                                                                      \
+    X(void, map, (int64_t op, const void *x, void *y, int64_t n))                                         \
+    X(void, philox_block, (uint64_t key, uint32_t *words))                                                \
+    X(void, uniforms, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile, void *out)) \
+    X(void, product_tile, (const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums))   \
+    X(void, gather_reals, (const fnn_source *s, int64_t row, void *out))                                  \
+    X(void, gather_states, (const fnn_source *s, int64_t row, int64_t mode, uint64_t key, uint64_t step,  \
+                            uint64_t chain, void *scratch, uint64_t *bits))                               \
+    X(int64_t, survey_row, (const fnn_source *s, int64_t row, int64_t low, void *scratch, double *bounds)) \
+    X(void, transpose_states, (const uint64_t *states, int64_t n_rows, int64_t words, int64_t tile,       \
+                               uint64_t *out, int64_t out_words, int64_t word0, int64_t *counts))         \
+    X(void, spread_states, (const uint64_t *states, int64_t n, int64_t kind, int64_t low, int64_t step,   \
+                            void *out))                                                                   \
+    X(void, column_sums, (const void *x, int64_t n_rows, int64_t stride, int64_t tile, double *out))      \
+    X(double, dot_states, (const uint64_t *states, int64_t n_words, const void *x))                       \
+    X(void, panel_sums, (const void *panels, int64_t n_rows, int64_t row0, int64_t row1, int64_t tile,    \
+                         int64_t times, void *out))                                                       \
+    X(void, panel_means, (const void *panels, int64_t n_rows, int64_t row0, int64_t row1, int64_t tile,   \
+                          double unit, double *out))                                                      \
+    X(int64_t, scales, (const void *sums, int64_t n_parts, int64_t stride, int64_t n, void *scale,        \
+                        void *inverse))                                                                   \
+    X(void, quantise_block, (const void *w, int64_t stride, int64_t n_rows, int64_t n_cols,               \
+                             int64_t row_tile, int64_t col_tile, const void *row_scale,                   \
+                             const void *col_scale, void *forward, void *backward))                       \
+    X(void, update_tile, (const fnn_update *u, int64_t row0, int64_t row1, int64_t tile, void *scratch))  \
+    X(void, compare_means, (int64_t n, const double *data, const double *model, double slide,             \
+                            void *difference, void *running))                                             \
+    X(void, update_bias, (const fnn_rule *rule, int64_t n, const void *difference, const void *running,   \
+                          double target, double pull, const void *shift, int64_t n_parts, int64_t stride, \
+                          void *bias, void *velocity, void *second))
+
+typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
+
+/* sum over units of ln(sum over states) at fields z + delta w: z, w real (n_tiles * FNN_TILE). */
+typedef double fnn_shifted_log_partition(const void *z, const void *w, double delta, int64_t n_units);
+
+/* The two values of a unit's state: low where its bit is 0, low + step where it is 1. */
+typedef struct {
+    const char *name;
+    int64_t low, step;
+} fnn_unit_values;
+
+#define FNN_UNIT_INDEX(unit) FNN_UNIT_##unit,
+enum fnn_unit { FNN_UNITS(FNN_UNIT_INDEX) FNN_N_UNITS };
+
+#define FNN_ROOM_MEMBER(result, name, arguments) result(*name) arguments;
+typedef struct {
+    int64_t real_bytes;
+    const char *isa;
+    fnn_layer_tile *layer_tile[FNN_N_UNITS];
+    fnn_shifted_log_partition *shifted_log_partition[FNN_N_UNITS];
+    const fnn_unit_values *unit_values[FNN_N_UNITS];
+    FNN_ROOMS(FNN_ROOM_MEMBER)
+} fnn_rooms;
+
+/* The rooms for reals of that many bytes, of the named instruction set; NULL for `isa`: the best that
+ * this machine runs. NULL if it is unknown, was not built or does not run here. */
+const fnn_rooms *fnn_rooms_for(int64_t real_bytes, const char *isa);
+/* Names of the instruction sets that were built, weakest first; NULL at the end of the list. */
+const char *fnn_isa_name(int64_t k);
+int fnn_isa_runs(int64_t k);
+
+#endif

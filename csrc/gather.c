@@ -1,0 +1,90 @@
+/* Rows of a data matrix, as the user holds it, to bits or to reals.
+ *
+ * Sources: dense uint8 (also bool), int8, float32, float64 with unit column stride, or CSR with 32- or
+ * 64-bit indices (duplicates add up). To states:
+ *   mode 0  bit = value > 0           (states as they are: 0/1 or -1/+1)
+ *   mode 1  bit = value > 1/2         (threshold)
+ *   mode 2  bit = uniform < value     (probabilities, drawn afresh at each visit)
+ *   mode 3  bit = 2 uniform - 1 < value   (means of spins, likewise)
+ */
+#include "fastnn.h"
+#include "philox.h"
+#include "vec.h"
+
+#define COPY_FROM(type)                                                    \
+    do {                                                                   \
+        const type *value = (const type *)s->data + row * s->stride;       \
+        for (int64_t i = 0; i < s->n_features; i++) x[i] = (real)value[i]; \
+    } while (0)
+
+#define ADD_FROM(type)                                                                          \
+    do {                                                                                        \
+        const type *value = s->data;                                                            \
+        for (int64_t k = begin; k < end; k++) x[index_at(s->indices, s->index_bytes, k)] += (real)value[k]; \
+    } while (0)
+
+INLINE int64_t index_at(const void *indices, int64_t bytes, int64_t k) {
+    return bytes == 4 ? ((const int32_t *)indices)[k] : ((const int64_t *)indices)[k];
+}
+
+static void add_sparse(const fnn_source *s, int64_t row, real *x) {
+    int64_t begin = index_at(s->indptr, s->index_bytes, row), end = index_at(s->indptr, s->index_bytes, row + 1);
+    switch (s->kind) {
+    case 0: ADD_FROM(uint8_t); break;
+    case 1: ADD_FROM(int8_t); break;
+    case 2: ADD_FROM(float); break;
+    default: ADD_FROM(double);
+    }
+}
+
+/* out: real (n_tiles * TILE), zeros past the last feature */
+void FN(gather_reals)(const fnn_source *s, int64_t row, void *out) {
+    real *x = out;
+    int64_t n_padded = (s->n_features + TILE - 1) / TILE * TILE;
+    for (int64_t i = s->indptr ? 0 : s->n_features; i < n_padded; i++) x[i] = 0;
+    if (s->indptr) {
+        add_sparse(s, row, x);
+        return;
+    }
+    switch (s->kind) {
+    case 0: COPY_FROM(uint8_t); break;
+    case 1: COPY_FROM(int8_t); break;
+    case 2: COPY_FROM(float); break;
+    default: COPY_FROM(double);
+    }
+}
+
+/* bits: (n_tiles); scratch: real (n_tiles * TILE) */
+void FN(gather_states)(const fnn_source *s, int64_t row, int64_t mode, uint64_t key, uint64_t step,
+                       uint64_t chain, void *scratch, uint64_t *bits) {
+    philox_place at = {key, step, chain, FNN_STREAM_DATA};
+    const real *x = scratch;
+    int64_t n_tiles = (s->n_features + TILE - 1) / TILE;
+    FN(gather_reals)(s, row, scratch);
+    for (int64_t t = 0; t < n_tiles; t++, x += TILE) {
+        real level[TILE];
+        for (int u = 0; u < TILE; u++) level[u] = mode == 0 ? 0 : REAL_C(0.5);
+        if (mode >= 2) uniform_tile(at, t, level);
+        for (int u = 0; mode == 3 && u < TILE; u++) level[u] = 2 * level[u] - 1;
+        bits[t] = 0;
+        for (int u = 0; u < TILE; u += LANES)
+            bits[t] |= mask_bits(load_real(level + u) < load_real(x + u)) << u;
+    }
+}
+
+/* Range of one row, and whether every value is `low` or 1: bounds[0] = min(bounds[0], values), bounds[1]
+ * likewise with max. Features that a sparse row does not store count as 0. */
+int64_t FN(survey_row)(const fnn_source *s, int64_t row, int64_t low, void *scratch, double bounds[2]) {
+    const real *x = scratch;
+    int64_t others = 0;
+    real least = (real)bounds[0], most = (real)bounds[1];
+    FN(gather_reals)(s, row, scratch);
+    for (int64_t i = 0; i < s->n_features; i++) {
+        others += (x[i] != (real)low) & (x[i] != 1);
+        least = x[i] < least ? x[i] : least;
+        most = x[i] > most ? x[i] : most;
+    }
+    bounds[0] = (double)least;
+    bounds[1] = (double)most;
+    return others == 0;
+}

@@ -1,0 +1,116 @@
+/* The loop that all two-valued units share; a unit's file gives the law and includes this at its end.
+ *
+ * For rows row0..row1 of one tile of units: sums (or a ready field) -> fields z -> whatever is wanted of
+ * mean, draw and log-partition. A draw is keyed by (key, stream, step, chain, unit) alone. Before
+ * including, define
+ *   UNIT          the name registered in FNN_UNITS
+ *   UNIT_LOW, UNIT_STEP  its state is LOW + STEP * bit
+ *   unit_mean     E[unit given z]
+ *   unit_draw     lanes where the unit takes its upper value, given z and a uniform in (0, 1)
+ *   unit_log_partition   ln of the sum over the unit's states of e^(z * state)
+ */
+#include "../fastnn.h"
+#include "../philox.h"
+#include "../vec.h"
+#include "../vmath.h"
+
+void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums);
+
+/* z of one row of the tile. */
+INLINE void row_fields(const fnn_layer *l, fix *sums, int64_t n_rows, int64_t row0, int64_t row, int64_t u0,
+                       real z[TILE]) {
+    const real *bias = (const real *)l->bias + u0;
+    if (l->field) {
+        const real *field = (const real *)l->field + row * l->stride + u0;
+        for (int u = 0; u < TILE; u += LANES) store_real(z + u, load_real(field + u) + load_real(bias + u));
+        return;
+    }
+    const real *scale = (const real *)l->scale + u0;
+    const fix *offset = (const fix *)l->offset + u0;
+    for (int u = 0; u < TILE; u += LANES) {
+        vufix sum = (vufix)load_fix(sums_at(sums, n_rows, row - row0, u));
+        vfix total = (vfix)(sum * (ufix)l->input_step + (vufix)load_fix(offset + u));
+        store_real(z + u, to_real(total) * load_real(scale + u) + load_real(bias + u));
+    }
+}
+
+INLINE uint64_t row_draw(const fnn_layer *l, int64_t row, int64_t tile, const real z[TILE]) {
+    real uniform[TILE];
+    philox_place at = {l->key, l->step, l->chain0 + (uint64_t)row, (uint32_t)l->stream};
+    uniform_tile(at, tile, uniform);
+    uint64_t bits = 0;
+    for (int u = 0; u < TILE; u += LANES)
+        bits |= mask_bits(unit_draw(load_real(z + u), load_real(uniform + u))) << u;
+    if (l->clamp) {
+        uint64_t held = l->clamp[tile], n_tiles = (uint64_t)(l->n_units + TILE - 1) / TILE;
+        bits = (bits & ~held) | (l->clamp_to[(uint64_t)row * n_tiles + (uint64_t)tile] & held);
+    }
+    int64_t left = l->n_units - TILE * tile;
+    return left < TILE ? bits & (((uint64_t)1 << left) - 1) : bits;
+}
+
+/* What stands for the unit in a statistic: its mean, or the state just drawn. */
+INLINE vreal statistic(const fnn_layer *l, uint64_t drawn, int u, vreal mean) {
+    if (!l->weigh_draws) return mean;
+    vreal state;
+    for (int k = 0; k < LANES; k++) state[k] = (real)(UNIT_LOW + UNIT_STEP * (int)(drawn >> (u + k) & 1));
+    return state;
+}
+
+INLINE void row_mean(const fnn_layer *l, int64_t row, int64_t tile, const real z[TILE], uint64_t drawn) {
+    real *mean = l->mean ? (real *)l->mean + row * l->stride + TILE * tile : 0;
+    fix *weighted = l->weighted
+        ? (fix *)l->weighted + (tile * l->weighted_rows + l->weighted_row0 + row) * TILE : 0;
+    vreal weight = splat((real)l->weight);
+    for (int u = 0; u < TILE; u += LANES) {
+        vreal m = statistic(l, drawn, u, unit_mean(load_real(z + u)));
+        if (mean) store_real(mean + u, m);
+        if (weighted) store_fix(weighted + u, to_fix(round_real(m * weight)));
+    }
+    for (int64_t u = l->n_units - TILE * tile; u < TILE; u++) { /* units past the end have no mean */
+        if (mean) mean[u] = 0;
+        if (weighted) weighted[u] = 0;
+    }
+}
+
+/* Summed in double and in the order of the units, so that no lane width shows. */
+INLINE double row_log_partition(const real z[TILE], int64_t n_left) {
+    real each[TILE];
+    double sum = 0;
+    for (int u = 0; u < TILE; u += LANES) store_real(each + u, unit_log_partition(load_real(z + u)));
+    for (int u = 0; u < TILE && u < n_left; u++) sum += (double)each[u];
+    return sum;
+}
+
+#define UNIT_PASTE(unit, suffix) FN(unit##suffix)
+#define UNIT_NAME(unit, suffix) UNIT_PASTE(unit, suffix)
+#define QUOTE_PASTE(name) #name
+#define QUOTE(name) QUOTE_PASTE(name)
+
+const fnn_unit_values UNIT_NAME(UNIT, _values) = {QUOTE(UNIT), UNIT_LOW, UNIT_STEP};
+
+void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
+    int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
+    if (!l->field) FN(product_tile)(&l->input, row0, row1, tile, scratch);
+    for (int64_t row = row0; row < row1; row++) {
+        real z[TILE];
+        uint64_t drawn = 0;
+        row_fields(l, scratch, row1 - row0, row0, row, TILE * tile, z);
+        if (l->states) l->states[row * n_tiles + tile] = drawn = row_draw(l, row, tile, z);
+        if (l->mean || l->weighted) row_mean(l, row, tile, z, drawn);
+        if (l->log_partition)
+            ((double *)l->log_partition)[row * n_tiles + tile] = row_log_partition(z, l->n_units - TILE * tile);
+    }
+}
+
+double UNIT_NAME(UNIT, _shifted_log_partition)(const void *z, const void *w, double delta, int64_t n_units) {
+    double sum = 0;
+    vreal by = splat((real)delta);
+    for (int64_t u0 = 0; u0 < n_units; u0 += TILE) {
+        real shifted[TILE];
+        for (int u = 0; u < TILE; u += LANES)
+            store_real(shifted + u, load_real((const real *)z + u0 + u) + by * load_real((const real *)w + u0 + u));
+        sum += row_log_partition(shifted, n_units - u0);
+    }
+    return sum;
+}

@@ -1,0 +1,132 @@
+/* Lanes: GNU vector types of the machine's native width, and the few operations they lack.
+ *
+ * A tile is always TILE = 64 units wide, that is K native vectors; no result depends on K, because
+ * lanes never meet except through exact integer operations. Only this header holds intrinsics, each
+ * with its plain fallback. Loads and stores go through unaligned, may_alias types (NumPy promises no
+ * more than 16 bytes).
+ */
+#ifndef FASTNN_VEC_H
+#define FASTNN_VEC_H
+
+#include "real.h"
+
+#if FASTNN_VEC > 16 || defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#define TILE 64
+#define LANES ((int)(FASTNN_VEC / sizeof(real)))
+#define LANES32 ((int)(FASTNN_VEC / 4))
+#define STRIP (4 * LANES) /* columns of a tile whose sums a product keeps in registers */
+#define INLINE static inline __attribute__((always_inline))
+
+typedef real vreal __attribute__((vector_size(FASTNN_VEC)));
+typedef fix vfix __attribute__((vector_size(FASTNN_VEC)));
+typedef ufix vufix __attribute__((vector_size(FASTNN_VEC)));
+typedef uint32_t vu32 __attribute__((vector_size(FASTNN_VEC)));
+typedef uint64_t vu64 __attribute__((vector_size(FASTNN_VEC)));
+
+typedef vreal vreal_mem __attribute__((aligned(4), may_alias));
+typedef vfix vfix_mem __attribute__((aligned(4), may_alias));
+typedef vu32 vu32_mem __attribute__((aligned(4), may_alias));
+
+INLINE vreal load_real(const real *p) { return *(const vreal_mem *)p; }
+INLINE vfix load_fix(const fix *p) { return *(const vfix_mem *)p; }
+INLINE vu32 load_u32(const uint32_t *p) { return *(const vu32_mem *)p; }
+INLINE void store_real(real *p, vreal x) { *(vreal_mem *)p = x; }
+INLINE void store_fix(fix *p, vfix x) { *(vfix_mem *)p = x; }
+INLINE void store_u32(uint32_t *p, vu32 x) { *(vu32_mem *)p = x; }
+
+INLINE vreal splat(real x) { return x - (vreal){0}; }
+INLINE vfix splat_fix(fix x) { return x - (vfix){0}; }
+INLINE vreal as_real(vfix x) { return (vreal)x; }
+INLINE vfix as_fix(vreal x) { return (vfix)x; }
+
+/* m lanes are all ones or all zeros, as a vector comparison gives them. */
+INLINE vreal select_real(vfix m, vreal a, vreal b) { return (vreal)((m & (vfix)a) | (~m & (vfix)b)); }
+INLINE vreal abs_real(vreal x) { return (vreal)((vfix)x & ~((vfix)(-splat(0)))); }
+
+/* MM(min)(a, b) is the native instruction: a < b ? a : b, so b where either is NaN. */
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+#define MM(op) _mm512_##op##_ps
+#elif FASTNN_VEC == 64
+#define MM(op) _mm512_##op##_pd
+#elif FASTNN_VEC == 32 && FASTNN_REAL == 32
+#define MM(op) _mm256_##op##_ps
+#elif FASTNN_VEC == 32
+#define MM(op) _mm256_##op##_pd
+#elif defined(__SSE2__) && FASTNN_REAL == 32
+#define MM(op) _mm_##op##_ps
+#elif defined(__SSE2__)
+#define MM(op) _mm_##op##_pd
+#endif
+#ifdef MM
+INLINE vreal min_real(vreal a, vreal b) { return MM(min)(a, b); }
+INLINE vreal max_real(vreal a, vreal b) { return MM(max)(a, b); }
+#else
+INLINE vreal min_real(vreal a, vreal b) { return select_real(a < b, a, b); }
+INLINE vreal max_real(vreal a, vreal b) { return select_real(a > b, a, b); }
+#endif
+
+/* Round half to even without libm: exact below 2^mantissa, and above it nothing is left to round. */
+INLINE vreal round_real(vreal x) {
+    vreal big = splat((real)((ufix)1 << REAL_MANTISSA));
+    vreal sign = (vreal)((vfix)x & (vfix)(-splat(0)));
+    vreal magic = (vreal)((vfix)big | (vfix)sign);
+    return select_real(abs_real(x) < big, (x + magic) - magic, x);
+}
+
+/* real -> fix for integral |x| < 2^FIX_BITS+1; fix -> real for |x| < 2^(FIX_BITS+1).
+ * float32 converts in one instruction everywhere. int64 <-> double exists only in AVX-512, so it goes
+ * through the mantissa of 1.5 * 2^52: the low bits of the sum are the integer, for |x| < 2^51. */
+#if FASTNN_REAL == 32
+INLINE vfix to_fix(vreal x) { return __builtin_convertvector(x, vfix); }
+INLINE vreal to_real(vfix x) { return __builtin_convertvector(x, vreal); }
+#else
+#define FIX_MAGIC 6755399441055744.0 /* 1.5 * 2^52 */
+INLINE vfix to_fix(vreal x) { return (vfix)(x + splat(FIX_MAGIC)) - (vfix)splat(FIX_MAGIC); }
+INLINE vreal to_real(vfix x) { return (vreal)(x + (vfix)splat(FIX_MAGIC)) - splat(FIX_MAGIC); }
+#endif
+
+/* The 64-bit products of the low halves of each 64-bit lane; the high halves may hold anything. */
+INLINE vu64 mul_low32(vu64 a, vu64 b) {
+#if FASTNN_VEC == 64
+    return (vu64)_mm512_mul_epu32((__m512i)a, (__m512i)b);
+#elif FASTNN_VEC == 32
+    return (vu64)_mm256_mul_epu32((__m256i)a, (__m256i)b);
+#elif defined(__SSE2__)
+    return (vu64)_mm_mul_epu32((__m128i)a, (__m128i)b);
+#else
+    vu64 low = (vu64){0} + 0xffffffffu;
+    return (a & low) * (b & low);
+#endif
+}
+
+/* Sums of a tile lie in strips: (TILE / STRIP, n_rows, STRIP), each strip's rows contiguous, because a
+ * row stride of a whole tile would crowd the first-level cache into a part of its sets. */
+INLINE fix *sums_at(fix *sums, int64_t n_rows, int64_t row, int unit) {
+    return sums + ((unit / STRIP) * n_rows + row) * STRIP + unit % STRIP;
+}
+
+/* One bit per lane of a comparison's result, lane 0 lowest. */
+INLINE uint64_t mask_bits(vfix m) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return _mm512_movepi32_mask((__m512i)m);
+#elif FASTNN_VEC == 64
+    return _mm512_movepi64_mask((__m512i)m);
+#elif FASTNN_VEC == 32 && FASTNN_REAL == 32
+    return (unsigned)_mm256_movemask_ps((__m256)m);
+#elif FASTNN_VEC == 32
+    return (unsigned)_mm256_movemask_pd((__m256d)m);
+#elif defined(__SSE2__) && FASTNN_REAL == 32
+    return (unsigned)_mm_movemask_ps((__m128)m);
+#elif defined(__SSE2__)
+    return (unsigned)_mm_movemask_pd((__m128d)m);
+#else
+    uint64_t bits = 0;
+    for (int l = 0; l < LANES; l++) bits |= (uint64_t)(m[l] & 1) << l;
+    return bits;
+#endif
+}
+
+#endif

@@ -1,0 +1,119 @@
+"""Images for the demo: the digits that scikit-learn ships, and IDX files such as MNIST's."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from math import prod
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+# Third byte of an IDX file -> element type, big-endian as stored (LeCun, Cortes, Burges: MNIST).
+_IDX_DTYPES = {
+    0x08: np.dtype("u1"),
+    0x09: np.dtype("i1"),
+    0x0B: np.dtype(">i2"),
+    0x0C: np.dtype(">i4"),
+    0x0D: np.dtype(">f4"),
+    0x0E: np.dtype(">f8"),
+}
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Images(NamedTuple):
+    """Grey images in [0, 1], one a row."""
+
+    X: np.ndarray  # (n_samples, height * width) float32
+    image_shape: tuple[int, int]
+    name: str
+
+
+def digits() -> Images:
+    """The 1,797 handwritten digits of 8 × 8 pixels in scikit-learn."""
+    from sklearn.datasets import load_digits
+
+    return Images((load_digits().data / 16).astype(np.float32), (8, 8), "scikit-learn's digits")
+
+
+def read_images(path: str | os.PathLike) -> Images:
+    """Images from an IDX file of unsigned bytes, or from a directory with the MNIST files.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file or directory, or the directory holds no images.
+    ValueError
+        Not an IDX file, damaged, or not images.
+    """
+    file = _find_images(Path(path))
+    pixels = read_idx(file)
+    if pixels.ndim != 3:
+        shape = " × ".join(map(str, pixels.shape))
+        raise ValueError(f"{file}: images need 3 dimensions (n, height, width), found {shape}")
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"{file}: images need unsigned bytes, found {pixels.dtype}")
+    n, height, width = pixels.shape
+    if pixels.size == 0:
+        raise ValueError(f"{file}: no pixels: {n} images of {height} × {width}")
+    X = pixels.reshape(n, height * width).astype(np.float32)
+    X /= np.float32(255)
+    return Images(X, (height, width), file.name)
+
+
+def read_idx(path: str | os.PathLike) -> np.ndarray:
+    """The array stored in an IDX file, gzip-compressed or not, in native byte order.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        Wrong magic number, damaged compression, or another length than the header announces.
+    """
+    content = _read_bytes(Path(path))
+    if len(content) < 4:
+        raise ValueError(f"{path}: not an IDX file: {len(content)} bytes")
+    zeros, code, n_dims = content[:2], content[2], content[3]
+    if zeros != b"\0\0" or code not in _IDX_DTYPES or n_dims == 0:
+        raise ValueError(f"{path}: not an IDX file: wrong magic number 0x{content[:4].hex()}")
+    start = 4 + 4 * n_dims
+    if len(content) < start:
+        raise ValueError(f"{path}: truncated: the header needs {start} bytes, found {len(content)}")
+    shape = tuple(int(n) for n in np.frombuffer(content, ">u4", n_dims, offset=4))
+    dtype = _IDX_DTYPES[code]
+    expected = start + prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        what = "truncated" if len(content) < expected else "too long"
+        raise ValueError(f"{path}: {what}: {shape} needs {expected} bytes, found {len(content)}")
+    values = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    return values.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_bytes(path: Path) -> bytes:
+    """The file's content, decompressed if its first bytes say gzip, whatever its name says."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: no such file") from None
+    if not content.startswith(_GZIP_MAGIC):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path}: damaged gzip file: {error}") from error
+
+
+def _find_images(path: Path) -> Path:
+    """The file itself, or the training images (else any images) of a directory."""
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: no such file or directory")
+        return path
+    for pattern in ("train*idx3-ubyte", "train*idx3-ubyte.gz", "*idx3-ubyte", "*idx3-ubyte.gz"):
+        found = sorted(path.glob(pattern))
+        if found:
+            return found[0]
+    raise FileNotFoundError(f"{path}: no images here: no file named *idx3-ubyte or *idx3-ubyte.gz")

@@ -1,0 +1,111 @@
+"""The border of the C floor, and what every loop needs of it."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+cdef extern from "fastnn.h" nogil:
+    enum:
+        FNN_TILE
+        FNN_MAX_ROWS
+        FNN_SCRATCH
+        FNN_N_UNITS
+        FNN_STREAM_HIDDEN
+        FNN_STREAM_VISIBLE
+        FNN_STREAM_DATA
+        FNN_STREAM_START
+
+    ctypedef struct fnn_product:
+        const uint64_t *bits
+        int64_t words
+        const void *panels
+        int64_t n_inputs
+
+    ctypedef struct fnn_layer:
+        fnn_product input
+        const void *field
+        const void *scale
+        const void *offset
+        const void *bias
+        int64_t input_step
+        int64_t n_units
+        void *mean
+        void *log_partition
+        void *weighted
+        int64_t weighted_rows, weighted_row0, weigh_draws
+        double weight
+        uint64_t *states
+        const uint64_t *clamp
+        const uint64_t *clamp_to
+        int64_t stride
+        uint64_t key, step, chain0
+        int64_t stream
+
+    ctypedef struct fnn_source:
+        const void *data
+        int64_t kind, stride, n_features
+        const void *indptr
+        const void *indices
+        int64_t index_bytes
+
+    ctypedef struct fnn_rule:
+        double rate, momentum, beta2, epsilon, scale1, scale2
+
+    ctypedef struct fnn_update:
+        fnn_product gradient
+        const void *dense
+        double unit
+        int64_t visible_step
+        double visible_low
+        void *weights
+        void *velocity
+        void *second
+        int64_t stride, n_visible, n_hidden
+        const void *d_visible
+        const void *d_hidden
+        const void *mu
+        const void *lambda_ "lambda"
+        double l1, l2
+        fnn_rule rule
+        void *row_abs
+        void *row_shift
+        void *col_abs
+        void *col_shift
+
+    ctypedef struct fnn_unit_values:
+        const char *name
+        int64_t low, step
+
+    ctypedef void (*fnn_layer_tile)(const fnn_layer *, int64_t, int64_t, int64_t, void *) noexcept nogil
+
+    ctypedef double (*fnn_shifted_log_partition)(const void *, const void *, double, int64_t) noexcept nogil
+
+    ctypedef struct fnn_rooms:
+        int64_t real_bytes
+        const char *isa
+        fnn_layer_tile *layer_tile
+        fnn_shifted_log_partition *shifted_log_partition
+        const fnn_unit_values **unit_values
+        void (*map)(int64_t, const void *, void *, int64_t) noexcept nogil
+        void (*philox_block)(uint64_t, uint32_t *) noexcept nogil
+        void (*uniforms)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*product_tile)(const fnn_product *, int64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*gather_reals)(const fnn_source *, int64_t, void *) noexcept nogil
+        void (*gather_states)(const fnn_source *, int64_t, int64_t, uint64_t, uint64_t, uint64_t,
+                              void *, uint64_t *) noexcept nogil
+        int64_t (*survey_row)(const fnn_source *, int64_t, int64_t, void *, double *) noexcept nogil
+        void (*transpose_states)(const uint64_t *, int64_t, int64_t, int64_t, uint64_t *, int64_t,
+                                 int64_t, int64_t *) noexcept nogil
+        void (*spread_states)(const uint64_t *, int64_t, int64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*column_sums)(const void *, int64_t, int64_t, int64_t, double *) noexcept nogil
+        double (*dot_states)(const uint64_t *, int64_t, const void *) noexcept nogil
+        void (*panel_sums)(const void *, int64_t, int64_t, int64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*panel_means)(const void *, int64_t, int64_t, int64_t, int64_t, double, double *) noexcept nogil
+        int64_t (*scales)(const void *, int64_t, int64_t, int64_t, void *, void *) noexcept nogil
+        void (*quantise_block)(const void *, int64_t, int64_t, int64_t, int64_t, int64_t, const void *,
+                               const void *, void *, void *) noexcept nogil
+        void (*update_tile)(const fnn_update *, int64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*compare_means)(int64_t, const double *, const double *, double, void *, void *) noexcept nogil
+        void (*update_bias)(const fnn_rule *, int64_t, const void *, const void *, double, double, const void *,
+                            int64_t, int64_t, void *, void *, void *) noexcept nogil
+
+cdef const fnn_rooms *rooms_for(object dtype) except NULL
+cdef int poll(double *last) except -1 nogil

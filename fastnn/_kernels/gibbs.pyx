@@ -1,0 +1,466 @@
+"""The Gibbs layer: who computes which tile of hidden given visible units, or the other way round.
+
+States are packed, one bit a unit, in rows of 64-bit words. Work is cut in (block of rows) x (tile of
+units): bounds depend on shapes alone, and a tile's result on nothing but its inputs, so the number of
+threads cannot show. Binary inputs go through fixed-point products (csrc/product.c); real-valued ones
+through single-threaded BLAS calls made inside the same parallel region: there is one pool of threads.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from cython.parallel cimport prange, threadid
+from libc.math cimport exp, fabs, log1p
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+from openmp cimport omp_get_wtime
+from scipy.linalg.cython_blas cimport dgemm, sgemm
+
+from .core cimport (
+    FNN_MAX_ROWS,
+    FNN_SCRATCH,
+    FNN_STREAM_HIDDEN,
+    FNN_STREAM_VISIBLE,
+    FNN_TILE,
+    fnn_layer,
+    fnn_rooms,
+    fnn_update,
+    poll,
+    rooms_for,
+)
+
+# Fewer multiply-adds than this are not worth waking a second thread for (some 10 microseconds).
+cdef int64_t WORTH_THREADS = 1 << 19
+# Tiles that one BLAS call computes.
+cdef int64_t STRIP_TILES = 4
+# Rows whose pseudo-likelihood runs between two looks at Ctrl-C: a row costs n_visible passes over W.
+cdef int64_t PSEUDO_ROWS = 32
+# Multiply-adds between two looks at Ctrl-C: below 0.1 s on any machine.
+cdef int64_t BLOCK_WORK = <int64_t>1 << 32
+
+
+cdef object aligned(shape, dtype):
+    """np.zeros on a 64-byte boundary."""
+    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(n_bytes + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start:start + n_bytes].view(dtype).reshape(shape)
+
+
+cdef void *address(object array) except? NULL:
+    cdef size_t where = array.ctypes.data
+    return <void *>where
+
+
+cdef int64_t ceil_div(int64_t a, int64_t b) noexcept nogil:
+    return (a + b - 1) // b
+
+
+cdef int threads_worth(int64_t work, int n_threads) noexcept nogil:
+    return n_threads if work >= WORTH_THREADS else 1
+
+
+cdef void gemm(int64_t real_bytes, bint turn_a, bint turn_b, int64_t m, int64_t n, int64_t k, double alpha,
+               const void *a, int64_t lda, const void *b, int64_t ldb, double beta, void *c, int64_t ldc) noexcept nogil:
+    """C = alpha A B + beta C, row-major: BLAS sees the transposes, with the factors exchanged."""
+    cdef int cols = <int>n, rows = <int>m, inner = <int>k, la = <int>lda, lb = <int>ldb, lc = <int>ldc
+    cdef char ta = b"T" if turn_a else b"N"
+    cdef char tb = b"T" if turn_b else b"N"
+    cdef float alpha_single = <float>alpha, beta_single = <float>beta
+    if real_bytes == 4:
+        sgemm(&tb, &ta, &cols, &rows, &inner, &alpha_single, <float *>b, &lb, <float *>a, &la, &beta_single,
+              <float *>c, &lc)
+    else:
+        dgemm(&tb, &ta, &cols, &rows, &inner, &alpha, <double *>b, &lb, <double *>a, &la, &beta, <double *>c, &lc)
+
+
+cdef inline double real_at(const char *x, int64_t i, int64_t real_bytes) noexcept nogil:
+    return (<const float *>x)[i] if real_bytes == 4 else (<const double *>x)[i]
+
+
+def pack_mask(mask):
+    """A boolean vector as the words of a row of states."""
+    words = np.zeros(ceil_div(mask.size, FNN_TILE), dtype=np.uint64)
+    packed = np.packbits(mask, bitorder="little")
+    words.view(np.uint8)[:packed.size] = packed
+    return words
+
+
+def unpack_states(states, int64_t n_units):
+    """Packed rows (n, words) to a boolean array (n, n_units)."""
+    return np.unpackbits(states.view(np.uint8), axis=1, count=n_units, bitorder="little").view(np.bool_)
+
+
+cdef class Source:
+    """Rows of a validated data matrix, read in place.
+
+    X: C-ordered array of bool, uint8, int8, float32 or float64, or CSR with such data. mode says how
+    states are made of values: 0 value > 0, 1 value > 1/2, 2 and 3 a fresh draw at each visit from the
+    mean of a 0/1 or a -1/+1 unit; binary that states are wanted (else the values go through BLAS).
+    """
+
+    def __init__(self, X, int64_t mode, bint binary):
+        data = X.data if issparse(X) else X
+        self.n_rows, self.n_features = X.shape
+        self.mode = mode
+        self.binary = binary
+        self.rows.kind = {"?": 0, "B": 0, "b": 1, "f": 2, "d": 3}[data.dtype.char]
+        self.rows.n_features = self.n_features
+        self.rows.data = address(data)
+        self.held = (data,)
+        if issparse(X):
+            self.held = (data, X.indptr, X.indices)
+            self.rows.indptr = address(X.indptr)
+            self.rows.indices = address(X.indices)
+            self.rows.index_bytes = X.indices.itemsize
+        else:
+            self.rows.stride = X.strides[0] // X.itemsize
+
+    def take_draws(self, int64_t mode):
+        """Make states of the values by drawing them, by this mode."""
+        self.mode, self.binary = mode, True
+
+    def survey(self, int64_t low, dtype, int n_threads):
+        """(least value, greatest value, whether every value is `low` or 1)."""
+        cdef const fnn_rooms *rooms = rooms_for(dtype)
+        cdef int64_t r, others = 0, width = ceil_div(self.n_features, FNN_TILE) * FNN_TILE
+        extremes = np.repeat([[np.inf, -np.inf]], n_threads, axis=0)
+        cdef double[:, ::1] bounds = extremes
+        scratch = aligned((n_threads, width), dtype)
+        cdef char *scratch_at = <char *>address(scratch)
+        width = width * rooms.real_bytes
+        for r in prange(self.n_rows, schedule="static", num_threads=n_threads, nogil=True):
+            others += 1 - rooms.survey_row(&self.rows, r, low, scratch_at + threadid() * width,
+                                           &bounds[threadid(), 0])
+        return extremes[:, 0].min(), extremes[:, 1].max(), others == 0
+
+
+cdef void gather(const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows, uint64_t key,
+                 uint64_t step, uint64_t chain0, uint64_t *states, char *scratch, int64_t scratch_row, int n_threads) noexcept nogil:
+    """states[r] = states of data row order[row0 + r] (row0 + r if order is NULL); scratch: a real row per thread."""
+    cdef int64_t r, row, words = ceil_div(x.n_features, FNN_TILE)
+    for r in prange(n_rows, schedule="static", num_threads=threads_worth(64 * n_rows * words, n_threads)):
+        row = row0 + r if order == NULL else order[row0 + r]
+        rooms.gather_states(&x.rows, row, x.mode, key, step, chain0 + <uint64_t>row, scratch + threadid() * scratch_row,
+                            states + r * words)
+
+
+cdef void gather_real(const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows,
+                      char *out, int64_t row_bytes, int n_threads) noexcept nogil:
+    cdef int64_t r
+    for r in prange(n_rows, schedule="static", num_threads=threads_worth(n_rows * x.n_features, n_threads)):
+        rooms.gather_reals(&x.rows, row0 + r if order == NULL else order[row0 + r], out + r * row_bytes)
+
+
+cdef void strip_on_reals(const fnn_rooms *rooms, const layer_side *side, bint hidden, const void *weights,
+                         int64_t stride, const fnn_layer *layer, const char *x, int64_t x_width, int64_t n_rows,
+                         int64_t row0, int64_t tile0) noexcept nogil:
+    """One block of rows x STRIP_TILES tiles: a matrix product, then the units while it is in cache."""
+    cdef int64_t size = rooms.real_bytes, row1 = min(row0 + FNN_MAX_ROWS, n_rows), tile
+    cdef int64_t unit0 = tile0 * FNN_TILE, width = min(side.n_units - unit0, STRIP_TILES * FNN_TILE)
+    gemm(size, False, not hidden, row1 - row0, width, side.n_inputs, 1.0, x + row0 * x_width * size, x_width,
+         <const char *>weights + unit0 * size * (1 if hidden else stride), stride, 0.0,
+         <char *>layer.field + (row0 * layer.stride + unit0) * size, layer.stride)
+    for tile in range(tile0, min(tile0 + STRIP_TILES, side.n_tiles)):
+        rooms.layer_tile[side.unit](layer, row0, row1, tile, NULL)
+
+
+cdef class Weights:
+    """W and the biases of an RBM, and W in fixed point for both directions.
+
+    weights: real (n_visible, n_hidden); visible_bias, hidden_bias real; units as in core.unit_values().
+    """
+
+    def __init__(self, weights, visible_bias, hidden_bias, visible_unit, hidden_unit, int n_threads):
+        cdef int64_t bad
+        self.dtype = weights.dtype
+        self.rooms = rooms_for(self.dtype)
+        self.held = []
+        n_visible, n_hidden = weights.shape
+        self.visible_bias = aligned((ceil_div(n_visible, FNN_TILE) * FNN_TILE,), self.dtype)
+        self.hidden_bias = aligned((ceil_div(n_hidden, FNN_TILE) * FNN_TILE,), self.dtype)
+        self.visible = self._side(n_visible, n_hidden, visible_unit, FNN_STREAM_VISIBLE, self.visible_bias)
+        self.hidden = self._side(n_hidden, n_visible, hidden_unit, FNN_STREAM_HIDDEN, self.hidden_bias)
+        self.n_chunks = ceil_div(n_visible, FNN_MAX_ROWS)
+        self.dense = aligned((n_visible, self.hidden.width), self.dtype)
+        zeros = aligned((max(self.visible.width, self.hidden.width),), self.dtype)
+        by_row = aligned((2, self.hidden.n_tiles, n_visible), self.dtype)
+        by_col = aligned((2, self.n_chunks, self.hidden.width), self.dtype)
+        self.held += [zeros, by_row, by_col]
+        # An update that changes nothing: it measures the weights just as a training step does.
+        memset(&self.still, 0, sizeof(fnn_update))
+        self.still.visible_step, self.still.visible_low = self.visible.step, self.visible.low
+        self.still.weights, self.still.stride = address(self.dense), self.hidden.width
+        self.still.n_visible, self.still.n_hidden = n_visible, n_hidden
+        self.still.d_visible = self.still.d_hidden = self.still.mu = self.still.lambda_ = address(zeros)
+        self.still.row_abs, self.still.row_shift = address(by_row[0]), address(by_row[1])
+        self.still.col_abs, self.still.col_shift = address(by_col[0]), address(by_col[1])
+        self.load(weights, visible_bias, hidden_bias, n_threads)
+
+    def n_units(self, bint hidden):
+        return self.hidden.n_units if hidden else self.visible.n_units
+
+    def unit_range(self, bint hidden):
+        """(low, step) of the states of a layer's units."""
+        return (self.hidden.low, self.hidden.step) if hidden else (self.visible.low, self.visible.step)
+
+    def load(self, weights, visible_bias, hidden_bias, int n_threads):
+        """Take these parameters in place of the present ones."""
+        self.dense[:, :self.hidden.n_units] = weights
+        self.visible_bias[:self.visible.n_units] = visible_bias
+        self.hidden_bias[:self.hidden.n_units] = hidden_bias
+        self._measure(n_threads)
+
+    cdef _measure(self, int n_threads):
+        cdef int64_t bad
+        with nogil:
+            self.update(&self.still, NULL, n_threads)
+            bad = self.prepare(n_threads)
+        if bad:
+            raise OverflowError(f"the weights of {bad} units are not finite or too large to sum")
+
+    cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias):
+        cdef layer_side side
+        fix = np.int32 if self.dtype.itemsize == 4 else np.int64
+        side.n_units, side.n_inputs, side.stream = n_units, n_inputs, stream
+        side.n_tiles = ceil_div(n_units, FNN_TILE)
+        side.width = side.n_tiles * FNN_TILE
+        side.unit, side.low, side.step = unit
+        steps = aligned((2, side.width), self.dtype)
+        offset, panels = aligned((side.width,), fix), aligned((side.n_tiles, n_inputs, FNN_TILE), fix)
+        self.held += [bias, steps, offset, panels]
+        side.bias, side.offset, side.panels = address(bias), address(offset), address(panels)
+        side.scale, side.inverse = address(steps[0]), address(steps[1])
+        return side
+
+    cdef void update(self, const fnn_update *u, char *scratch, int n_threads) noexcept nogil:
+        cdef int64_t item, tiles = self.hidden.n_tiles, row0
+        cdef int workers = threads_worth(8 * u.n_visible * u.stride, n_threads)
+        for item in prange(tiles * self.n_chunks, schedule="dynamic", chunksize=1, num_threads=workers):
+            row0 = item // tiles * FNN_MAX_ROWS
+            self.rooms.update_tile(u, row0, min(row0 + FNN_MAX_ROWS, u.n_visible), item % tiles,
+                                   scratch + threadid() * <int64_t>FNN_SCRATCH)
+
+    cdef int64_t prepare(self, int n_threads) noexcept nogil:
+        """W to fixed point, from the sums that an update left; how many units are out of its range."""
+        cdef layer_side v = self.visible, h = self.hidden
+        cdef int64_t bad, item, t
+        cdef int workers = threads_worth(8 * v.n_units * h.width, n_threads)
+        bad = self.rooms.scales(self.still.row_abs, h.n_tiles, v.n_units, v.n_units, v.scale, v.inverse)
+        bad += self.rooms.scales(self.still.col_abs, self.n_chunks, h.width, h.n_units, h.scale, h.inverse)
+        for item in prange(v.n_tiles * h.n_tiles, schedule="static", num_threads=workers):
+            self.rooms.quantise_block(self.still.weights, h.width, v.n_units, h.n_units, item // h.n_tiles,
+                                      item % h.n_tiles, v.inverse, h.inverse, h.panels, v.panels)
+        if v.low:
+            for t in prange(h.n_tiles, schedule="static", num_threads=workers):
+                self.rooms.panel_sums(h.panels, h.n_inputs, 0, h.n_inputs, t, v.low, h.offset)
+        if h.low:
+            for t in prange(v.n_tiles, schedule="static", num_threads=workers):
+                self.rooms.panel_sums(v.panels, v.n_inputs, 0, v.n_inputs, t, h.low, v.offset)
+        return bad
+
+    cdef fnn_layer given_states(self, bint hidden, const uint64_t *states) noexcept nogil:
+        """The hidden (else visible) layer given packed states of the other; callers add what they want."""
+        cdef layer_side side = self.hidden if hidden else self.visible
+        cdef layer_side other = self.visible if hidden else self.hidden
+        cdef fnn_layer layer
+        memset(&layer, 0, sizeof(fnn_layer))
+        layer.input.bits, layer.input.words = states, other.n_tiles
+        layer.input.panels, layer.input.n_inputs = side.panels, side.n_inputs
+        layer.input_step = other.step
+        layer.scale, layer.offset, layer.bias = side.scale, side.offset, side.bias
+        layer.n_units, layer.stride, layer.stream = side.n_units, side.width, side.stream
+        return layer
+
+    cdef void run(self, bint hidden, const fnn_layer *layer, int64_t n_rows, char *scratch, int n_threads) noexcept nogil:
+        """scratch: FNN_SCRATCH bytes per thread."""
+        cdef layer_side side = self.hidden if hidden else self.visible
+        cdef int64_t blocks = ceil_div(n_rows, FNN_MAX_ROWS), item, row0
+        cdef int workers = threads_worth(n_rows * side.n_inputs * side.width // 8, n_threads)
+        for item in prange(blocks * side.n_tiles, schedule="dynamic", chunksize=1, num_threads=workers):
+            row0 = item // side.n_tiles * FNN_MAX_ROWS
+            self.rooms.layer_tile[side.unit](layer, row0, min(row0 + FNN_MAX_ROWS, n_rows), item % side.n_tiles,
+                                             scratch + threadid() * <int64_t>FNN_SCRATCH)
+
+    cdef void run_on_reals(self, bint hidden, const fnn_layer *layer, const char *x, int64_t n_rows, int n_threads) noexcept nogil:
+        """The same given real values x (n_rows, width of the other side); layer.field is room for fields."""
+        cdef layer_side side = self.hidden if hidden else self.visible
+        cdef int64_t strips = ceil_div(side.n_tiles, STRIP_TILES), item
+        cdef int workers = threads_worth(n_rows * side.n_inputs * side.width, n_threads)
+        for item in prange(ceil_div(n_rows, FNN_MAX_ROWS) * strips, schedule="dynamic", chunksize=1, num_threads=workers):
+            strip_on_reals(self.rooms, &side, hidden, self.still.weights, self.hidden.width, layer, x,
+                           self.visible.width if hidden else self.hidden.width, n_rows,
+                           item // strips * FNN_MAX_ROWS, item % strips * STRIP_TILES)
+
+    # What the API calls. X is a Source; outputs are new arrays.
+
+    def mean(self, Source x, bint hidden, out, int n_threads):
+        """out (n_rows, n_units) = E[unit given the other layer's values in x]."""
+        self._each_block(x, hidden, out, None, n_threads)
+
+    def log_partitions(self, Source x, out, int n_threads):
+        """out (n_rows,) = sum over hidden units of ln(sum over states of e^(field state)), float64."""
+        self._each_block(x, True, None, out, n_threads)
+
+    def _each_block(self, Source x, bint hidden, mean, total, int n_threads):
+        cdef layer_side side = self.hidden if hidden else self.visible
+        cdef int64_t inner = (self.visible if hidden else self.hidden).width, row0, n, size = self.rooms.real_bytes
+        cdef int64_t rows = max(min(x.n_rows, BLOCK_WORK // (inner * side.width), 8 * FNN_MAX_ROWS), FNN_MAX_ROWS)
+        states = aligned((rows if x.binary else 1, inner // FNN_TILE), np.uint64)
+        values = aligned((n_threads if x.binary else rows, inner), self.dtype)
+        field = aligned((1 if x.binary else rows, side.width), self.dtype)
+        means = aligned((rows if mean is not None else 1, side.width), self.dtype)
+        logs = aligned((rows if total is not None else 1, side.n_tiles), np.float64)
+        scratch = aligned((n_threads, FNN_SCRATCH), np.uint8)
+        cdef uint64_t *states_at = <uint64_t *>address(states)
+        cdef char *values_at = <char *>address(values)
+        cdef char *scratch_at = <char *>address(scratch)
+        cdef fnn_layer layer = self.given_states(hidden, states_at)
+        if mean is not None:
+            layer.mean = address(means)
+        if total is not None:
+            layer.log_partition = address(logs)
+        if not x.binary:
+            layer.field = address(field)
+        cdef double last = omp_get_wtime()
+        for row0 in range(0, x.n_rows, rows):
+            n = min(rows, x.n_rows - row0)
+            with nogil:
+                if x.binary:
+                    gather(self.rooms, x, NULL, row0, n, 0, 0, 0, states_at, values_at, inner * size, n_threads)
+                    self.run(hidden, &layer, n, scratch_at, n_threads)
+                else:
+                    gather_real(self.rooms, x, NULL, row0, n, values_at, inner * size, n_threads)
+                    self.run_on_reals(hidden, &layer, values_at, n, n_threads)
+                poll(&last)
+            if mean is not None:
+                mean[row0:row0 + n] = means[:n, :side.n_units]
+            if total is not None:
+                total[row0:row0 + n] = logs[:n].sum(axis=1)
+
+    def bias_energies(self, Source x, out, int n_threads):
+        """out (n_rows,) = visible biases . x, float64."""
+        cdef layer_side v = self.visible
+        cdef int64_t r, n, words = v.n_tiles, size = self.rooms.real_bytes, me
+        cdef double all_low = self.visible_bias.sum(dtype=np.float64) * v.low
+        cdef double[::1] result = out
+        values = aligned((max(n_threads, FNN_MAX_ROWS), v.width), self.dtype)
+        states = aligned((n_threads, words), np.uint64)
+        cdef char *values_at = <char *>address(values)
+        cdef uint64_t *states_at = <uint64_t *>address(states)
+        if x.binary:
+            for r in prange(x.n_rows, schedule="static", num_threads=n_threads, nogil=True):
+                me = threadid()
+                self.rooms.gather_states(&x.rows, r, x.mode, 0, 0, 0, values_at + me * v.width * size,
+                                         states_at + me * words)
+                result[r] = all_low + v.step * self.rooms.dot_states(states_at + me * words, words, v.bias)
+            return
+        for r in range(0, x.n_rows, FNN_MAX_ROWS):
+            n = min(<int64_t>FNN_MAX_ROWS, x.n_rows - r)
+            gather_real(self.rooms, x, NULL, r, n, values_at, v.width * size, 1)
+            out[r:r + n] = np.einsum("ij,j->i", values[:n], self.visible_bias, dtype=np.float64)
+
+    def log_partitions_of_states(self, states, bint hidden, out, int n_threads):
+        """The sums of log_partitions given packed states (n, words): of the hidden units given visible
+        states, or of the visible ones given hidden states."""
+        cdef layer_side side = self.hidden if hidden else self.visible
+        cdef int64_t n = states.shape[0]
+        cdef fnn_layer layer = self.given_states(hidden, <const uint64_t *>address(states))
+        logs, scratch = aligned((n, side.n_tiles), np.float64), aligned((n_threads, FNN_SCRATCH), np.uint8)
+        cdef char *scratch_at = <char *>address(scratch)
+        cdef double last = 0
+        layer.log_partition = address(logs)
+        with nogil:
+            self.run(hidden, &layer, n, scratch_at, n_threads)
+            poll(&last)
+        np.sum(logs, axis=1, out=out)
+
+    def pseudo_log_likelihoods(self, Source x, out, int n_threads):
+        """out (n_rows,) = sum over visible units of ln P(v_i given the others), for rows of states."""
+        cdef layer_side v = self.visible, h = self.hidden
+        cdef int64_t row0, n, r, size = self.rooms.real_bytes
+        values, field = aligned((PSEUDO_ROWS, v.width), self.dtype), aligned((PSEUDO_ROWS, h.width), self.dtype)
+        cdef char *values_at = <char *>address(values)
+        cdef char *field_at = <char *>address(field)
+        cdef double[::1] result = out
+        cdef double last = omp_get_wtime()
+        for row0 in range(0, x.n_rows, PSEUDO_ROWS):
+            n = min(PSEUDO_ROWS, x.n_rows - row0)
+            field[:n] = self.hidden_bias
+            with nogil:
+                gather_real(self.rooms, x, NULL, row0, n, values_at, v.width * size, n_threads)
+                gemm(size, False, False, n, h.width, v.n_units, 1.0, values_at, v.width, self.still.weights, h.width,
+                     1.0, field_at, h.width)
+            for r in prange(n, schedule="dynamic", chunksize=1, num_threads=n_threads, nogil=True):
+                result[row0 + r] = self.pseudo_log_likelihood(values_at + r * v.width * size,
+                                                              field_at + r * h.width * size)
+            with nogil:
+                poll(&last)
+
+    cdef double pseudo_log_likelihood(self, const char *values, const char *field) noexcept nogil:
+        """One row: flipping unit i by delta raises -F by a_i delta + the change of the hidden units' sums."""
+        cdef layer_side v = self.visible, h = self.hidden
+        cdef int64_t i, size = self.rooms.real_bytes
+        cdef double before, rise, total = 0, value, delta
+        before = self.rooms.shifted_log_partition[h.unit](field, field, 0.0, h.n_units)
+        for i in range(v.n_units):
+            value = real_at(values, i, size)
+            delta = 2 * v.low + v.step - 2 * value
+            rise = real_at(<const char *>v.bias, i, size) * delta - before + self.rooms.shifted_log_partition[h.unit](
+                field, <const char *>self.still.weights + i * h.width * size, delta, h.n_units)
+            total -= log1p(exp(-fabs(rise))) + (rise if rise > 0 else 0)
+        return total
+
+    def gibbs(self, Source x, int64_t n_steps, uint64_t key, uint64_t step, uint64_t chain0, clamp, out,
+              int n_threads):
+        """n_steps of v -> h -> v from the rows of x; out (n_rows, n_visible) gets the last states.
+
+        Row r is chain chain0 + r, step s of the call is step + s. clamp: packed (visible_tiles,) mask of
+        the units held at their first state, or None. Values between states (x.binary false) set the
+        fields of the first hidden draw as they are.
+        """
+        cdef layer_side v = self.visible, h = self.hidden
+        cdef int64_t words = v.n_tiles, size = self.rooms.real_bytes, row0, n, s, r
+        cdef int64_t rows = max(min(x.n_rows, BLOCK_WORK // (v.n_units * h.width)), FNN_MAX_ROWS)
+        cdef int64_t kind = {"?": 0, "B": 0, "b": 1, "f": 2, "d": 3}[out.dtype.char]
+        cdef int64_t row_bytes = out.strides[0]
+        visible, hidden = aligned((rows, words), np.uint64), aligned((rows, h.n_tiles), np.uint64)
+        start = aligned((rows if clamp is not None else 1, words), np.uint64)
+        rows_read = aligned((n_threads, v.width), self.dtype)
+        scratch = aligned((n_threads, FNN_SCRATCH), np.uint8)
+        cdef uint64_t *visible_at = <uint64_t *>address(visible)
+        cdef char *read_at = <char *>address(rows_read)
+        cdef char *scratch_at = <char *>address(scratch)
+        cdef char *out_at = <char *>address(out)
+        cdef fnn_layer down = self.given_states(True, visible_at)
+        cdef fnn_layer up = self.given_states(False, <uint64_t *>address(hidden))
+        down.states, up.states = <uint64_t *>address(hidden), visible_at
+        down.key = up.key = key
+        if clamp is not None:
+            up.clamp, up.clamp_to = <uint64_t *>address(clamp), <uint64_t *>address(start)
+        values = aligned((1 if x.binary else rows, v.width), self.dtype)
+        field = aligned((1 if x.binary else rows, h.width), self.dtype)
+        cdef char *values_at = <char *>address(values)
+        cdef fnn_layer first = down
+        first.field = address(field)
+        cdef double last = omp_get_wtime()
+        for row0 in range(0, x.n_rows, rows):
+            n = min(rows, x.n_rows - row0)
+            first.chain0 = down.chain0 = up.chain0 = chain0 + row0
+            with nogil:
+                gather(self.rooms, x, NULL, row0, n, key, step, chain0, visible_at, read_at, v.width * size, n_threads)
+                if up.clamp != NULL:
+                    for r in range(n * words):
+                        (<uint64_t *>up.clamp_to)[r] = visible_at[r]
+                for s in range(n_steps):
+                    first.step = down.step = up.step = step + s
+                    if s == 0 and not x.binary:
+                        gather_real(self.rooms, x, NULL, row0, n, values_at, v.width * size, n_threads)
+                        self.run_on_reals(True, &first, values_at, n, n_threads)
+                    else:
+                        self.run(True, &down, n, scratch_at, n_threads)
+                    self.run(False, &up, n, scratch_at, n_threads)
+                    poll(&last)
+                for r in prange(n, schedule="static", num_threads=threads_worth(n * v.n_units, n_threads)):
+                    self.rooms.spread_states(visible_at + r * words, v.n_units, kind, v.low, v.step,
+                                             out_at + (row0 + r) * row_bytes)

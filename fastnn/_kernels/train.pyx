@@ -1,0 +1,318 @@
+"""Contrastive divergence: an epoch of minibatches, without the GIL.
+
+A minibatch, whose phases are parallel regions of the one pool:
+  data      rows of X -> states (or values); E[h | v] weighted by 1 / n
+  model     the chains, n_steps of h -> v -> h; E[h | v] of their end weighted by -1 / n_chains
+  turn      both sets of visible states transposed, so that sample k is bit k; means of all units
+  update    gradient tile = transposed bits x weighted means, applied where it is made
+  prepare   the new weights to fixed point, for both directions
+With states throughout, every sum is one of integers and the fit is bitwise reproducible; values
+between states (grey levels, mean fields) go through BLAS and add their part to `dense`.
+"""
+
+import numpy as np
+
+from cython.parallel cimport prange
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+from openmp cimport omp_get_wtime
+
+from .core cimport FNN_MAX_ROWS, FNN_SCRATCH, FNN_TILE, fnn_layer, fnn_rooms, fnn_update, poll
+from .gibbs cimport (
+    Source,
+    Weights,
+    address,
+    aligned,
+    ceil_div,
+    gather,
+    gather_real,
+    gemm,
+    layer_side,
+    threads_worth,
+)
+
+# How far the means of units, which centre the gradient, move at each minibatch.
+cdef double SLIDE = 0.01
+# Columns of the dense gradient that one BLAS call computes.
+cdef int64_t GEMM_COLUMNS = 256
+
+
+cdef struct phase:
+    # One side of the gradient: n samples from row0 on, as states or as values, and their means.
+    bint binary
+    int64_t n, row0
+    double sign
+    uint64_t *states       # (n, visible tiles)
+    char *values           # real (n, visible width), unless binary
+    char *means            # real (n, hidden width), unless binary
+    double *visible_mean   # (visible width)
+    double *hidden_mean    # (hidden width)
+
+
+cdef struct bias_state:
+    # What an update of one layer's biases keeps.
+    void *velocity
+    void *second
+    void *difference
+    void *running
+
+
+cdef class Trainer:
+    """A fit under way: parameters in `weights`, chains, velocities, offsets, and where it stands.
+
+    n_chains 0: contrastive divergence from the data; else that many persistent chains. state: "step",
+    "n_updates", and of the arrays what an earlier trainer's state() gave, to go on as if it had not stopped.
+    """
+
+    cdef readonly Weights weights
+    cdef readonly dict arrays
+    cdef readonly int64_t n_updates
+    cdef const fnn_rooms *rooms
+    cdef layer_side v, h
+    cdef uint64_t step
+    cdef int64_t n_steps, n_chains, turned_words, panel_rows
+    cdef list held
+    cdef bint sample_visible, sample_last_hidden, adam
+    cdef int n_threads
+    cdef uint64_t key
+    cdef double sparsity_target, sparsity_cost, unit
+    cdef fnn_update rule
+    cdef phase data, model
+    cdef bias_state visible, hidden
+    cdef uint64_t *chains
+    cdef uint64_t *turned
+    cdef int64_t *counts
+    cdef void *panels
+    cdef char *dense
+    cdef char *field
+    cdef char *scratch
+    cdef char *rows_read
+
+    def __init__(self, Weights weights, *, int64_t batch_size, int64_t n_chains, int64_t n_steps, bint sample_visible,
+                 bint sample_last_hidden, double learning_rate, optimizer, double momentum, double l1, double l2,
+                 bint centering, sparsity_target, double sparsity_cost, uint64_t key, int n_threads,
+                 bint binary_data, state):
+        self.weights = weights
+        self.rooms, self.v, self.h = weights.rooms, weights.visible, weights.hidden
+        self.n_chains, self.n_steps = n_chains, n_steps
+        self.sample_visible, self.sample_last_hidden = sample_visible, sample_last_hidden
+        self.adam = optimizer == "adam"
+        self.n_threads, self.key = n_threads, key
+        self.sparsity_target = 0.0 if sparsity_target is None else sparsity_target
+        self.sparsity_cost = 0.0 if sparsity_target is None else sparsity_cost
+        self.unit = 2.0 ** -(29 if weights.rooms.real_bytes == 4 else 49)  # 2^-(FIX_BITS - 1)
+        self.arrays, self.held = {}, []
+        self.step, self.n_updates = state["step"], state["n_updates"]
+        self.rule = weights.still
+        self.rule.unit = self.unit
+        self.rule.l1, self.rule.l2 = l1, l2
+        self.rule.rule.rate, self.rule.rule.momentum = learning_rate, momentum
+        self.rule.rule.beta2, self.rule.rule.epsilon = 0.999, 1e-8
+        self._allot_state(n_chains or batch_size, momentum != 0 or self.adam, state)
+        self._allot_phases(batch_size, binary_data)
+        self.rule.d_visible, self.rule.d_hidden = self.visible.difference, self.hidden.difference
+        if centering:
+            self.rule.mu, self.rule.lambda_ = self.visible.running, self.hidden.running
+
+    cdef void *_kept(self, name, shape, dtype, state) except? NULL:
+        """An array that outlives the fit, with its earlier contents where they have the same shape."""
+        self.arrays[name] = aligned(shape, dtype)
+        if name in state and state[name].shape == self.arrays[name].shape:
+            self.arrays[name][...] = state[name]
+        return address(self.arrays[name])
+
+    cdef void *_lent(self, shape, dtype) except? NULL:
+        """An array that lasts as long as the trainer."""
+        array = aligned(shape, dtype)
+        self.held.append(array)
+        return address(array)
+
+    def _allot_state(self, n_rows, bint velocities, state):
+        cdef Weights w = self.weights
+        shapes = {"visible": (w.visible.width,), "hidden": (w.hidden.width,), "weights": (w.visible.n_units, w.hidden.width)}
+        self.chains = <uint64_t *>self._kept("chains", (n_rows, w.hidden.n_tiles), np.uint64, state)
+        self.visible.running = self._kept("visible_mean", shapes["visible"], w.dtype, state)
+        self.hidden.running = self._kept("hidden_mean", shapes["hidden"], w.dtype, state)
+        if velocities:
+            self.visible.velocity = self._kept("visible_velocity", shapes["visible"], w.dtype, state)
+            self.hidden.velocity = self._kept("hidden_velocity", shapes["hidden"], w.dtype, state)
+            self.rule.velocity = self._kept("weights_velocity", shapes["weights"], w.dtype, state)
+        if self.adam:
+            self.visible.second = self._kept("visible_second", shapes["visible"], w.dtype, state)
+            self.hidden.second = self._kept("hidden_second", shapes["hidden"], w.dtype, state)
+            self.rule.second = self._kept("weights_second", shapes["weights"], w.dtype, state)
+
+    def _allot_phases(self, int64_t batch_size, bint binary_data):
+        cdef Weights w = self.weights
+        cdef int64_t n_model = self.n_chains or batch_size, before = ceil_div(batch_size, FNN_TILE) * FNN_TILE
+        self.data.binary, self.model.binary = binary_data, self.sample_visible
+        self.data.sign, self.model.sign = 1.0, -1.0
+        self.model.row0 = before
+        self.panel_rows = before + ceil_div(n_model, FNN_TILE) * FNN_TILE
+        self.turned_words = self.panel_rows // FNN_TILE
+        self._allot_phase(&self.data, batch_size)
+        self._allot_phase(&self.model, n_model)
+        fix = np.int32 if w.rooms.real_bytes == 4 else np.int64
+        self.panels = self._lent((w.hidden.n_tiles, self.panel_rows, FNN_TILE), fix)
+        self.turned = <uint64_t *>self._lent((w.visible.width, self.turned_words), np.uint64)
+        self.counts = <int64_t *>self._lent((w.visible.width,), np.int64)
+        self.visible.difference = self._lent((w.visible.width,), w.dtype)
+        self.hidden.difference = self._lent((w.hidden.width,), w.dtype)
+        self.scratch = <char *>self._lent((self.n_threads, FNN_SCRATCH), np.uint8)
+        self.rows_read = <char *>self._lent((self.n_threads, w.visible.width), w.dtype)
+        if not (binary_data and self.sample_visible):
+            wide = max(w.visible.width, w.hidden.width)
+            self.field = <char *>self._lent((max(batch_size, n_model), wide), w.dtype)
+            self.dense = <char *>self._lent((w.visible.n_units, w.hidden.width), w.dtype)
+            self.rule.dense = self.dense
+
+    cdef _allot_phase(self, phase *side, int64_t n_rows):
+        cdef Weights w = self.weights
+        side.visible_mean = <double *>self._lent((w.visible.width,), np.float64)
+        side.hidden_mean = <double *>self._lent((w.hidden.width,), np.float64)
+        if side.binary:
+            side.states = <uint64_t *>self._lent((n_rows, w.visible.n_tiles), np.uint64)
+        else:
+            side.values = <char *>self._lent((n_rows, w.visible.width), w.dtype)
+            side.means = <char *>self._lent((n_rows, w.hidden.width), w.dtype)
+
+    def state(self):
+        """Everything that a later trainer needs to go on: arrays, and how far this one came."""
+        return {**self.arrays, "step": self.step, "n_updates": self.n_updates}
+
+    def start_offsets(self, visible_mean, hidden_mean):
+        """Begin the running means, which centre the gradient, at these."""
+        self.arrays["visible_mean"][:self.weights.visible.n_units] = visible_mean
+        self.arrays["hidden_mean"][:self.weights.hidden.n_units] = hidden_mean
+
+    def epoch(self, Source x, order, int64_t batch_size):
+        """One pass over the rows of x, in this order (int64 array, or None: as they lie).
+
+        Returns how many units' weights left the range of fixed point: 0, or the pass stopped there.
+        Ctrl-C raises between minibatches, with the parameters of the last one.
+        """
+        cdef int64_t batch, n_batches = ceil_div(x.n_rows, batch_size), row0, bad = 0
+        cdef const int64_t *order_at = NULL
+        cdef double last = omp_get_wtime()
+        if order is not None:
+            order_at = <const int64_t *>address(order)
+        with nogil:
+            for batch in range(n_batches):
+                row0 = batch * batch_size
+                self.data_phase(x, order_at, row0, min(batch_size, x.n_rows - row0))
+                self.model_phase(self.n_chains if self.n_chains else self.data.n)
+                bad = self.descend()
+                if bad:
+                    break
+                poll(&last)
+        return bad
+
+    cdef void hidden_statistics(self, phase *side, uint64_t *draw_into, bint weigh_draws) noexcept nogil:
+        """Weighted means of the hidden units of one side; a draw of them where it is asked for."""
+        cdef fnn_layer layer = self.weights.given_states(True, side.states)
+        layer.weighted, layer.weighted_rows, layer.weighted_row0 = self.panels, self.panel_rows, side.row0
+        layer.weight = side.sign / (self.unit * side.n)
+        layer.states, layer.weigh_draws = draw_into, weigh_draws
+        layer.key, layer.step = self.key, self.step
+        if side.binary:
+            self.weights.run(True, &layer, side.n, self.scratch, self.n_threads)
+        else:
+            layer.mean, layer.field = side.means, self.field
+            self.weights.run_on_reals(True, &layer, side.values, side.n, self.n_threads)
+
+    cdef void data_phase(self, Source x, const int64_t *order, int64_t row0, int64_t n) noexcept nogil:
+        cdef int64_t row_bytes = self.v.width * self.rooms.real_bytes
+        self.data.n = n
+        if self.data.binary:
+            gather(self.rooms, x, order, row0, n, self.key, self.step, 0, self.data.states, self.rows_read, row_bytes,
+                   self.n_threads)
+        else:
+            gather_real(self.rooms, x, order, row0, n, self.data.values, row_bytes, self.n_threads)
+        self.hidden_statistics(&self.data, NULL if self.n_chains else self.chains, False)
+        self.step += 1
+
+    cdef void model_phase(self, int64_t n) noexcept nogil:
+        """n_steps of Gibbs sampling from the hidden states of the chains."""
+        cdef fnn_layer up = self.weights.given_states(False, self.chains), down
+        cdef int64_t s
+        cdef bint last
+        self.model.n = n
+        if self.model.binary:
+            up.states = self.model.states
+        else:
+            up.mean = self.model.values
+        for s in range(self.n_steps):
+            last = s == self.n_steps - 1
+            up.key, up.step = self.key, self.step
+            self.weights.run(False, &up, self.model.n, self.scratch, self.n_threads)
+            self.hidden_statistics(&self.model, NULL if last and not self.n_chains and not self.sample_last_hidden
+                                   else self.chains, self.sample_last_hidden)
+            self.step += 1
+
+    cdef int64_t descend(self) noexcept nogil:
+        """The update of all parameters from both sides' statistics."""
+        cdef fnn_update *u = &self.rule
+        self.n_updates += 1
+        if self.adam:
+            u.rule.scale1 = 1.0 / (1.0 - u.rule.momentum ** self.n_updates)
+            u.rule.scale2 = 1.0 / (1.0 - u.rule.beta2 ** self.n_updates)
+        memset(self.turned, 0, self.v.width * self.turned_words * sizeof(uint64_t))
+        self.side_means(&self.data)
+        self.side_means(&self.model)
+        self.rooms.compare_means(self.v.width, self.data.visible_mean, self.model.visible_mean, SLIDE,
+                              self.visible.difference, self.visible.running)
+        self.rooms.compare_means(self.h.width, self.data.hidden_mean, self.model.hidden_mean, SLIDE,
+                              self.hidden.difference, self.hidden.running)
+        u.gradient.bits, u.gradient.words = self.turned, self.turned_words
+        u.gradient.panels, u.gradient.n_inputs = self.panels, self.panel_rows
+        if self.dense != NULL:
+            self.dense_gradient()
+        self.weights.update(u, self.scratch, self.n_threads)
+        self.rooms.update_bias(&u.rule, self.v.n_units, self.visible.difference, self.visible.running, 0.0, 0.0,
+                            u.row_shift, self.h.n_tiles, self.v.n_units, self.v.bias, self.visible.velocity,
+                            self.visible.second)
+        self.rooms.update_bias(&u.rule, self.h.n_units, self.hidden.difference, self.hidden.running,
+                            self.sparsity_target, self.sparsity_cost, u.col_shift, self.weights.n_chunks, self.h.width,
+                            self.h.bias, self.hidden.velocity, self.hidden.second)
+        return self.weights.prepare(self.n_threads)
+
+    cdef void side_means(self, phase *side) noexcept nogil:
+        """Means of all units over one side, and its visible states transposed."""
+        cdef int64_t t, u, tiles = self.v.n_tiles + self.h.n_tiles
+        memset(self.counts, 0, self.v.width * sizeof(int64_t))
+        for t in prange(tiles, schedule="static", num_threads=threads_worth(64 * tiles * side.n, self.n_threads)):
+            if t >= self.v.n_tiles:
+                self.rooms.panel_means(self.panels, self.panel_rows, side.row0, side.row0 + side.n,
+                                    t - self.v.n_tiles, side.sign * self.unit, side.hidden_mean)
+            elif side.binary:
+                self.rooms.transpose_states(side.states, side.n, self.v.n_tiles, t, self.turned, self.turned_words,
+                                         side.row0 // FNN_TILE, self.counts)
+            else:
+                self.rooms.column_sums(side.values, side.n, self.v.width, t, side.visible_mean + t * FNN_TILE)
+        for u in range(self.v.n_units):
+            if side.binary:
+                side.visible_mean[u] = self.v.low + self.v.step * (<double>self.counts[u] / side.n)
+            else:
+                side.visible_mean[u] = side.visible_mean[u] / side.n
+
+    cdef void dense_gradient(self) noexcept nogil:
+        """The part of the gradient that values make: data' means / n - model' means / n_chains."""
+        cdef int64_t strips = ceil_div(self.h.width, GEMM_COLUMNS), item
+        for item in prange(self.weights.n_chunks * strips, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
+            self.dense_block(item // strips * FNN_MAX_ROWS, item % strips * GEMM_COLUMNS)
+
+    cdef void dense_block(self, int64_t i, int64_t j) noexcept nogil:
+        cdef int64_t size = self.rooms.real_bytes, height = min(<int64_t>FNN_MAX_ROWS, self.v.n_units - i)
+        cdef int64_t width = min(GEMM_COLUMNS, self.h.width - j)
+        cdef char *out = self.dense + (i * self.h.width + j) * size
+        cdef phase *sides[2]
+        cdef phase *side
+        cdef double beta = 0.0
+        cdef int k
+        sides[0], sides[1] = &self.data, &self.model
+        for k in range(2):
+            side = sides[k]
+            if not side.binary:
+                gemm(size, True, False, height, width, side.n, side.sign / side.n, side.values + i * size,
+                     self.v.width, side.means + j * size, self.h.width, beta, out, self.h.width)
+                beta = 1.0

@@ -1,0 +1,153 @@
+"""The loop over epochs that both RBM estimators share: training, monitors, callbacks, stopping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_expit
+
+from fastnn._kernels.gibbs import Source, Weights
+from fastnn._kernels.train import Trainer
+from fastnn._threads import single_threaded_blas
+from fastnn.exceptions import DivergenceError
+
+# Rows on which the monitors look at an epoch; a fixed choice, so that epochs compare.
+MONITOR_ROWS = 512
+MONITORS = ("reconstruction", "pseudo_likelihood", "free_energy_gap")
+
+
+@dataclass
+class Run:
+    """A fit under way: what is trained on what, and how it goes."""
+
+    model: object
+    trainer: Trainer
+    source: Source
+    batch_size: int
+    key: int
+    n_threads: int
+
+    @property
+    def weights(self) -> Weights:
+        return self.trainer.weights
+
+    def parameters(self) -> tuple[np.ndarray, ...]:
+        weights = self.weights
+        n_visible, n_hidden = weights.n_units(False), weights.n_units(True)
+        arrays = weights.dense[:, :n_hidden], weights.visible_bias[:n_visible]
+        return tuple(a.copy() for a in (*arrays, weights.hidden_bias[:n_hidden]))
+
+    def epoch(self, number: int, shuffle: bool) -> None:
+        """One pass over the data; the parameters are taken back if they leave the range of numbers."""
+        before = self.parameters()
+        order = None
+        if shuffle:
+            # Keyed by how far the fit has come, so that one that goes on sees new orders.
+            seed = [self.key, self.trainer.n_updates, 0]
+            order = np.random.default_rng(seed).permutation(self.source.n_rows)
+        with single_threaded_blas():
+            bad = self.trainer.epoch(self.source, order, self.batch_size)
+        biases = self.weights.visible_bias, self.weights.hidden_bias
+        if bad or not all(np.isfinite(bias).all() for bias in biases):
+            self.weights.load(*before, self.n_threads)
+            raise DivergenceError(
+                f"training diverged in epoch {number}: weights are no longer finite numbers. The model "
+                "keeps the parameters from before that epoch; lower learning_rate or momentum."
+            )
+
+
+class Monitors:
+    """Measures of a fit, taken on fixed rows after each epoch.
+
+    rows, validation: checked data, states already drawn where they are to be drawn.
+    """
+
+    def __init__(self, names, rows, validation):
+        self.names = [n for n in names if n != "free_energy_gap" or validation is not None]
+        self.rows, self.validation = rows, validation
+
+    def measure(self, model) -> dict[str, float]:
+        return {name: getattr(self, name)(model, self.rows) for name in self.names}
+
+    def reconstruction(self, model, rows) -> float:
+        """Mean squared difference between the rows and their reconstructions."""
+        values = rows.toarray() if hasattr(rows, "toarray") else rows
+        return float(np.mean((values - model.reconstruct(rows)) ** 2))
+
+    def pseudo_likelihood(self, model, rows) -> float:
+        """Estimate of the mean log pseudo-likelihood: one unit of each row is flipped."""
+        return float(stochastic_pseudo_likelihood(model, rows, 0).mean())
+
+    def free_energy_gap(self, model, rows) -> float:
+        """Mean free energy of validation rows less that of training rows; grows with over-fitting."""
+        gap = model.free_energy(self.validation).mean() - model.free_energy(rows).mean()
+        return float(gap)
+
+
+def stochastic_pseudo_likelihood(model, rows, random_state) -> np.ndarray:
+    """n_features ln P(v_i | the others) for a random i of each row: what scikit-learn's RBM scores by."""
+    rng = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
+    n_rows, n_features = rows.shape
+    which = rng.randint(0, n_features, n_rows)
+    low = model._unit_low()
+    flipped = rows.copy()
+    if hasattr(rows, "tolil"):
+        flipped = flipped.astype(np.float64).tolil()
+        flipped[np.arange(n_rows), which] = 1 - flipped[np.arange(n_rows), which].toarray()
+        flipped = flipped.tocsr()
+    else:
+        at = np.arange(n_rows), which
+        flipped[at] = (1 + low) - flipped[at]
+    rise = model.free_energy(flipped) - model.free_energy(rows)
+    return n_features * log_expit(rise)
+
+
+class EarlyStopping:
+    """Stops when a criterion on the validation rows has not improved for a while; keeps the best."""
+
+    def __init__(self, criterion: Callable[[], float], patience: int, tol: float):
+        self.criterion, self.patience, self.tol = criterion, patience, tol
+        self.best, self.best_parameters, self.waited = -np.inf, None, 0
+
+    def should_stop(self, run: Run) -> bool:
+        score = self.criterion()
+        if score > self.best + self.tol:
+            self.best, self.best_parameters, self.waited = score, run.parameters(), 0
+        else:
+            self.waited += 1
+        return self.waited >= self.patience
+
+    def restore(self, run: Run) -> None:
+        if self.best_parameters is not None:
+            run.weights.load(*self.best_parameters, run.n_threads)
+
+
+def run_epochs(
+    run: Run, n_epochs: int, shuffle: bool, *, X, after_epoch: Callable[[int, float], bool]
+) -> int:
+    """Train; after_epoch(number, seconds) says whether to stop. Returns how many epochs were done.
+
+    Whatever interrupts (Ctrl-C, divergence, a callback's error) leaves the parameters of the last whole
+    minibatch or epoch in place.
+    """
+    model = run.model
+    for number in range(n_epochs):
+        began = time.perf_counter()
+        step = model._callback_fit_ctx.subcontext(task_name="epoch")
+        step.call_on_fit_task_begin(estimator=model, X=X)
+        run.epoch(number, shuffle)
+        stop = after_epoch(number, time.perf_counter() - began)
+        stop |= step.call_on_fit_task_end(
+            estimator=model, X=X, reconstruction_attributes=lambda: _snapshot(run)
+        )
+        if stop:
+            return number + 1
+    return n_epochs
+
+
+def _snapshot(run: Run) -> dict[str, np.ndarray]:
+    weights, a, b = run.parameters()
+    return {"components_": weights.T, "intercept_visible_": a, "intercept_hidden_": b}

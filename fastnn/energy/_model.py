@@ -1,0 +1,418 @@
+"""What every RBM can do once it has parameters: means, draws, energies."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from fastnn._kernels.core import unit_values
+from fastnn._kernels.gibbs import Weights, pack_mask
+from fastnn._threads import single_threaded_blas
+from fastnn._validation import (
+    check_n_threads,
+    check_rows,
+    random_key,
+    real_dtype,
+    visible_source,
+)
+from fastnn.energy.partition import MAX_EXACT_UNITS, LogPartition, exact_log_partition
+
+_PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
+
+
+class _Runtime:
+    """What a fitted model keeps beside its parameters; it never travels with a copy or a pickle."""
+
+    def __init__(self, step: int = 0):
+        self.parameters: tuple = ()
+        self.weights: Weights | None = None
+        self.step = step
+        self._lock = threading.Lock()
+
+    def take_steps(self, n: int) -> int:
+        """The first of n steps of the model's random streams that no other call gets."""
+        with self._lock:
+            self.step += n
+            return self.step - n
+
+
+class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Methods of fitted RBMs. Subclasses say what their units are and how strict they are.
+
+    Fitted arrays are read-only, so that the fixed-point copy of the weights, made once, stays true:
+    assign a new array to change a parameter.
+    """
+
+    _strict = True
+    _state_dtype = np.float32
+    _binarize: str | None = None
+
+    # --- parameters ------------------------------------------------------------------------------
+
+    def _units(self) -> tuple[str, str]:
+        return "bernoulli", "bernoulli"
+
+    def _adopt(self, weights: Weights, key: int) -> None:
+        """Show the parameters in `weights` as fitted attributes, without copying them."""
+        n_visible, n_hidden = weights.n_units(False), weights.n_units(True)
+        self.components_ = weights.dense[:, :n_hidden].T
+        self.intercept_visible_ = weights.visible_bias[:n_visible]
+        self.intercept_hidden_ = weights.hidden_bias[:n_hidden]
+        self._n_features_out = n_hidden
+        self._key = key
+        self._freeze()
+        if not hasattr(self, "_runtime"):
+            self._runtime = _Runtime()
+        self._runtime.parameters = tuple(getattr(self, name) for name in _PARAMETERS)
+        self._runtime.weights = weights
+
+    def _freeze(self) -> None:
+        for name in _PARAMETERS:
+            if name in self.__dict__:
+                setattr(self, name, getattr(self, name)[...])
+                getattr(self, name).flags.writeable = False
+
+    def _weights(self, n_threads: int) -> Weights:
+        """The parameters ready for the loops: made once, unless someone holds them writeable."""
+        check_is_fitted(self)
+        parameters = tuple(getattr(self, name) for name in _PARAMETERS)
+        runtime = self._runtime
+        known = runtime.parameters
+        if len(known) == 3 and all(a is b for a, b in zip(parameters, known, strict=True)):
+            return runtime.weights
+        weights = self._make_weights(*parameters, n_threads)
+        if not any(array.flags.writeable for array in parameters):
+            runtime.parameters, runtime.weights = parameters, weights
+        return weights
+
+    def _make_weights(self, components, a, b, n_threads: int, dtype=None) -> Weights:
+        components = np.asarray(components)
+        dtype = dtype or real_dtype(components, np.float64)
+        shapes = {"components_": components.shape, "intercept_visible_": np.shape(a)}
+        shapes["intercept_hidden_"] = np.shape(b)
+        if shapes["components_"] != (np.size(b), np.size(a)):
+            raise ValueError(f"parameters do not fit together: shapes {shapes}")
+        visible, hidden = (unit_values()[unit] for unit in self._units())
+        return Weights(
+            components.T.astype(dtype, copy=False),
+            np.asarray(a, dtype),
+            np.asarray(b, dtype),
+            visible,
+            hidden,
+            n_threads,
+        )
+
+    def __getstate__(self):
+        state = dict(super().__getstate__())
+        runtime = state.pop("_runtime", None)
+        if runtime is not None:
+            state["_step"] = runtime.step
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        step = state.pop("_step", None)
+        super().__setstate__(state)
+        if step is not None:
+            self._runtime = _Runtime(step)
+            self._freeze()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "components_") and hasattr(self, "_runtime")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    # --- inputs ----------------------------------------------------------------------------------
+
+    def _rows(self, X):
+        return check_rows(self, X, reset=False, state_dtype=self._state_dtype)
+
+    def _visible(self, X, binarize, n_threads: int, strict: bool | None = None):
+        """Checked rows as a source in the model's precision."""
+        dtype = self.components_.dtype
+        strict = self._strict if strict is None else strict
+        return visible_source(
+            X, self._units()[0], binarize, strict=strict, dtype=dtype, n_threads=n_threads
+        )
+
+    def _levels(self) -> str | None:
+        """How rows that are not states are taken outside of fit: thresholded, or as they are."""
+        return "threshold" if self._binarize == "threshold" else None
+
+    # --- one layer given the other ---------------------------------------------------------------
+
+    def transform(self, X):
+        """Means of the hidden units, E[h | v = X].
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            States of the visible units, or values between them.
+
+        Returns
+        -------
+        H : ndarray of shape (n_samples, n_components)
+            For Bernoulli units the probabilities P(h = 1 | v); float32 for float32 input.
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        X = self._rows(X)
+        out = np.empty((X.shape[0], self.components_.shape[0]), real_dtype(X, self._state_dtype))
+        self._mean(X, True, out, n_threads)
+        return out
+
+    def inverse_transform(self, H):
+        """Means of the visible units, E[v | h = H].
+
+        Parameters
+        ----------
+        H : array-like of shape (n_samples, n_components)
+            States of the hidden units, or values between them, such as `transform` gives.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        dtype = self.components_.dtype
+        H = np.ascontiguousarray(check_array(H, dtype=[dtype, np.uint8, np.int8, np.bool_]))
+        if H.shape[1] != self.components_.shape[0]:
+            raise ValueError(
+                f"H has {H.shape[1]} columns, but the model has {self.components_.shape[0]} hidden units"
+            )
+        out = np.empty((H.shape[0], self.components_.shape[1]), dtype)
+        self._mean(H, False, out, n_threads)
+        return out
+
+    def _mean(self, X, hidden: bool, out, n_threads: int) -> None:
+        dtype = self.components_.dtype
+        weights = self._weights(n_threads)
+        if hidden:
+            source = self._visible(X, self._levels(), n_threads)
+        else:
+            source = visible_source(
+                X, self._units()[1], None, strict=False, dtype=dtype, n_threads=n_threads
+            )
+        means = out if out.dtype == dtype else np.empty(out.shape, dtype)
+        with single_threaded_blas():
+            weights.mean(source, hidden, means, n_threads)
+        if means is not out:
+            out[...] = means
+
+    def reconstruct(self, X):
+        """E[v | h = E[h | v = X]]: down and up again through the means.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        X_reconstructed : ndarray of shape (n_samples, n_features)
+        """
+        return self.inverse_transform(self.transform(X))
+
+    # --- draws -----------------------------------------------------------------------------------
+
+    def gibbs(self, v, n_steps=1, *, random_state=None, first_chain=0):
+        """Alternate draws of the hidden and the visible units, starting from v.
+
+        Parameters
+        ----------
+        v : array-like of shape (n_samples, n_features)
+            States to start from; values between states set the first hidden draw's probabilities.
+        n_steps : int, default=1
+            Full steps v -> h -> v.
+        random_state : int, RandomState instance or None, default=None
+            None: the model's own stream, which goes on from call to call.
+        first_chain : int, default=0
+            The random stream of row r is that of chain ``first_chain + r``: with the same random_state,
+            rows sampled in several calls equal those sampled in one.
+
+        Returns
+        -------
+        v_new : ndarray of shape (n_samples, n_features)
+            bool for Bernoulli units, int8 (-1, +1) for spins.
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        _check_count("n_steps", n_steps, 0)
+        _check_count("first_chain", first_chain, 0)
+        source = self._visible(self._rows(v), self._levels(), n_threads)
+        return self._sample(source, n_steps, random_state, first_chain, None, n_threads)
+
+    def sample(self, n_samples=1, n_steps=1000, *, v_init=None, clamp=None, random_state=None):
+        """Draw visible states by Gibbs sampling, one chain a sample.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+        n_steps : int, default=1000
+            Full steps of each chain. Chains need to be long enough to forget where they started.
+        v_init : array-like of shape (n_samples, n_features) or (n_features,), default=None
+            Where the chains start; None: drawn from the visible biases alone.
+        clamp : array-like of bool of shape (n_features,), default=None
+            Units held at their value in `v_init`: the rest is sampled given these.
+        random_state : int, RandomState instance or None, default=None
+            None: the model's own stream, which goes on from call to call.
+
+        Returns
+        -------
+        v : ndarray of shape (n_samples, n_features)
+            bool for Bernoulli units, int8 (-1, +1) for spins.
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        _check_count("n_samples", n_samples, 1)
+        _check_count("n_steps", n_steps, 0)
+        mask = None if clamp is None else self._check_clamp(clamp, v_init)
+        if v_init is None:
+            low = unit_values()[self._units()[0]][1]
+            mean = self._start_means()
+            source = visible_source(
+                np.broadcast_to(mean, (n_samples, mean.size)),
+                self._units()[0],
+                "sample",
+                strict=False,
+                dtype=mean.dtype,
+                n_threads=n_threads,
+            )
+            source.take_draws(3 if low else 2)
+        else:
+            v_init = np.asarray(v_init)
+            if v_init.ndim == 1:
+                v_init = np.repeat(v_init[np.newaxis], n_samples, axis=0)
+            source = self._visible(self._rows(v_init), self._levels(), n_threads)
+            if source.n_rows != n_samples:
+                raise ValueError(f"v_init has {source.n_rows} rows, but n_samples={n_samples}")
+            if mask is not None and not source.binary:
+                raise ValueError("clamped units need states in v_init, but it has values between them")
+        return self._sample(source, n_steps, random_state, 0, mask, n_threads)
+
+    def _start_means(self) -> np.ndarray:
+        a = self.intercept_visible_.astype(np.float64)
+        mean = np.tanh(a) if self._units()[0] == "spin" else 0.5 * (1 + np.tanh(a / 2))
+        return mean.astype(self.components_.dtype)
+
+    def _check_clamp(self, clamp, v_init) -> np.ndarray:
+        clamp = np.asarray(clamp)
+        n_features = self.components_.shape[1]
+        if clamp.dtype != np.bool_ or clamp.shape != (n_features,):
+            raise ValueError(
+                f"clamp must be a boolean mask of shape ({n_features},), got {clamp.dtype} of shape "
+                f"{clamp.shape}"
+            )
+        if v_init is None:
+            raise ValueError("clamp needs v_init: the values at which the units are held")
+        return pack_mask(clamp)
+
+    def _sample(self, source, n_steps, random_state, first_chain, mask, n_threads):
+        if random_state is None:
+            key, step = self._key, self._runtime.take_steps(n_steps + 1)
+        else:
+            key, step = random_key(random_state), 0
+        dtype = np.bool_ if self._units()[0] == "bernoulli" else np.int8
+        out = np.empty((source.n_rows, source.n_features), dtype)
+        weights = self._weights(n_threads)
+        with single_threaded_blas():
+            weights.gibbs(source, n_steps, key, step, first_chain, mask, out, n_threads)
+        return out
+
+    # --- energies --------------------------------------------------------------------------------
+
+    def free_energy(self, X):
+        """F(v) = -ln sum_h exp(-E(v, h)), in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        F : ndarray of shape (n_samples,), float64
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        return self._free_energy(self._visible(self._rows(X), self._levels(), n_threads), n_threads)
+
+    def _free_energy(self, source, n_threads: int) -> np.ndarray:
+        weights = self._weights(n_threads)
+        hidden, visible = np.empty(source.n_rows), np.empty(source.n_rows)
+        with single_threaded_blas():
+            weights.log_partitions(source, hidden, n_threads)
+            weights.bias_energies(source, visible, n_threads)
+        return -visible - hidden
+
+    def energy(self, V, H):
+        """E(v, h) = -a.v - b.h - v'Wh for pairs of rows, in nats.
+
+        Parameters
+        ----------
+        V : array-like of shape (n_samples, n_features)
+        H : array-like of shape (n_samples, n_components)
+
+        Returns
+        -------
+        E : ndarray of shape (n_samples,), float64
+        """
+        check_is_fitted(self)
+        V = check_array(V, dtype=np.float64)
+        H = check_array(H, dtype=np.float64)
+        expected = (len(V), self.components_.shape[1]), (len(V), self.components_.shape[0])
+        if (V.shape, H.shape) != expected:
+            raise ValueError(f"V and H must have shapes {expected}, got {V.shape} and {H.shape}")
+        pairs = np.einsum("ni,ji,nj->n", V, self.components_, H, optimize=True)
+        return -V @ self.intercept_visible_ - H @ self.intercept_hidden_ - pairs
+
+    def log_partition(self, method="auto"):
+        """ln Z, the logarithm of the sum of e^-E over all states.
+
+        Parameters
+        ----------
+        method : {"auto", "exact"}, default="auto"
+            "exact" enumerates the smaller layer, which must have at most 25 units; "auto" is the same.
+
+        Returns
+        -------
+        log_z : LogPartition
+            With its error bars; ``float(log_z)`` is the value.
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        if method not in ("auto", "exact"):
+            raise ValueError(f"method must be 'auto' or 'exact', got {method!r}")
+        if min(self.components_.shape) > MAX_EXACT_UNITS:
+            raise ValueError(
+                f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} units, but the layers have "
+                f"{self.components_.shape[1]} and {self.components_.shape[0]}"
+            )
+        parameters = (getattr(self, name) for name in _PARAMETERS)
+        return exact_log_partition(
+            self._make_weights(*parameters, n_threads, dtype=np.float64), n_threads
+        )
+
+    def log_likelihood(self, X):
+        """ln P(v) = -F(v) - ln Z for each row, in nats; `log_partition` says when ln Z can be had.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples,), float64
+        """
+        return -self.free_energy(X) - float(self.log_partition())
+
+
+def _check_count(name: str, value, least: int) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")

@@ -1,0 +1,501 @@
+"""The restricted Boltzmann machine."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from fastnn._kernels.core import unit_values
+from fastnn._kernels.train import Trainer
+from fastnn._threads import single_threaded_blas
+from fastnn._validation import check_n_threads, check_rows, random_key, real_dtype, visible_source
+from fastnn.energy._fit import MONITOR_ROWS, MONITORS, EarlyStopping, Monitors, Run, run_epochs
+from fastnn.energy._model import RBMModel
+
+# Draws after the fit take another key than those during it.
+_SAMPLING = 0x9E3779B97F4A7C15
+_UNITS = tuple(unit_values())
+# A minibatch's means are fixed-point sums of this many rows at most, with ten bits to spare.
+_MAX_ROWS = 1 << 20
+
+
+class RBM(CallbackSupportMixin, RBMModel):
+    """Restricted Boltzmann machine with binary or spin units.
+
+    E(v, h) = -a.v - b.h - v'Wh, trained by contrastive divergence or its persistent form [1]_, [2]_
+    with centred gradients [3]_.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Number of hidden units.
+    visible, hidden : {"bernoulli", "spin"}, default="bernoulli"
+        Units of each layer: states 0 and 1, or -1 and +1.
+    method : {"pcd", "cd"}, default="pcd"
+        Where the chains of the model start: at their last states, or at the minibatch.
+    n_gibbs_steps : int, default=1
+        Steps of the chains at each update: the k of CD-k and PCD-k.
+    learning_rate : float, default=0.05
+    batch_size : int, default=100
+        Rows per update; the last batch may be shorter and is weighted by its own size.
+    n_iter : int, default=20
+        Epochs.
+    n_chains : int, default=None
+        Persistent chains (method="pcd"); None: as many as batch_size.
+    optimizer : {"sgd", "adam"}, default="sgd"
+    momentum : float in [0, 1), default=0.0
+        Of the velocity (sgd) or of the first moment (adam, where 0.9 is usual).
+    l1, l2 : float, default=0
+        Weight decay l1 sum|W| + l2/2 sum W^2, on W only.
+    sparsity_target : float in (0, 1), default=None
+        Mean activity to which the hidden units are drawn.
+    sparsity_cost : float, default=0.1
+        How hard they are drawn.
+    centering : bool, default=True
+        Subtract running means of the units in the gradient: it then does not care whether 0 and 1 are
+        exchanged in the data, and learns faster.
+    init : {"hinton", "normal"}, default="hinton"
+        W from N(0, 0.01^2). "hinton" sets the visible biases so that without hidden units the model has
+        the data's means [4]_; "normal" leaves them zero.
+    binarize : {None, "threshold", "sample"}, default=None
+        Values between states: used as they are (None), cut at the middle, or taken as means and drawn
+        afresh at every visit.
+    sample_visible : bool, default=None
+        Draw the visible units of the chains (True) or use their means. None: True for PCD, whose chains
+        must be draws, False for CD, which learns faster with less noise and a bias.
+    sample_last_hidden : bool, default=False
+        Draw the hidden units that end the chains instead of using their means in the gradient.
+    early_stopping : bool or {"pseudo_likelihood", "free_energy_gap"}, default=False
+        Stop when this measure of the validation rows has not improved for n_iter_no_change epochs, and
+        keep the best parameters. True: "pseudo_likelihood".
+    validation_fraction : float, default=0.1
+        Rows set aside for early stopping where `fit` is not given X_val.
+    n_iter_no_change : int, default=5
+    tol : float, default=0.0
+        What counts as an improvement.
+    monitor : tuple of {"reconstruction", "pseudo_likelihood", "free_energy_gap"}
+        Measured after each epoch into `history_`, on at most 512 training rows. The gap, mean free
+        energy of validation less training rows, needs validation rows.
+    warm_start : bool, default=False
+        Go on from the parameters and chains of the last fit.
+    verbose : int, default=0
+        1: a line per epoch.
+    n_threads : int, default=None
+        None: what OpenMP and threadpoolctl allow.
+    random_state : int, RandomState instance or None, default=None
+        The same int gives the same model, bit for bit on binary data, for any number of threads and
+        instruction set.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components, n_features)
+    intercept_hidden_ : ndarray of shape (n_components,)
+    intercept_visible_ : ndarray of shape (n_features,)
+        Read-only: assign new arrays to change them.
+    history_ : dict of str to list
+        "epoch", "time" (seconds), and the monitors.
+    n_iter_ : int
+        Epochs done by the last fit.
+    n_features_in_, feature_names_in_
+        As everywhere in scikit-learn.
+
+    References
+    ----------
+    .. [1] Hinton, "Training products of experts by minimizing contrastive divergence", Neural
+       Computation 14 (2002), 1771-1800.
+    .. [2] Tieleman, "Training restricted Boltzmann machines using approximations to the likelihood
+       gradient", ICML 2008.
+    .. [3] Melchior, Fischer, Wiskott, "How to center deep Boltzmann machines", JMLR 17 (2016), 1-61.
+    .. [4] Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2010-003.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from fastnn import RBM
+    >>> X = load_digits().data > 7
+    >>> rbm = RBM(n_components=32, n_iter=5, random_state=0).fit(X)
+    >>> rbm.transform(X).shape
+    (1797, 32)
+    """
+
+    _parameter_constraints: dict = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "visible": [StrOptions(set(_UNITS))],
+        "hidden": [StrOptions(set(_UNITS))],
+        "method": [StrOptions({"pcd", "cd"})],
+        "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, _MAX_ROWS, closed="both")],
+        "n_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_chains": [Interval(Integral, 1, _MAX_ROWS, closed="both"), None],
+        "optimizer": [StrOptions({"sgd", "adam"})],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "l2": [Interval(Real, 0, None, closed="left")],
+        "sparsity_target": [Interval(Real, 0, 1, closed="neither"), None],
+        "sparsity_cost": [Interval(Real, 0, None, closed="left")],
+        "centering": ["boolean"],
+        "init": [StrOptions({"hinton", "normal"})],
+        "binarize": [StrOptions({"threshold", "sample"}), None],
+        "sample_visible": ["boolean", None],
+        "sample_last_hidden": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"pseudo_likelihood", "free_energy_gap"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "monitor": [tuple, list],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+    }
+    _shuffle = True
+
+    def __init__(
+        self,
+        n_components=256,
+        *,
+        visible="bernoulli",
+        hidden="bernoulli",
+        method="pcd",
+        n_gibbs_steps=1,
+        learning_rate=0.05,
+        batch_size=100,
+        n_iter=20,
+        n_chains=None,
+        optimizer="sgd",
+        momentum=0.0,
+        l1=0.0,
+        l2=0.0,
+        sparsity_target=None,
+        sparsity_cost=0.1,
+        centering=True,
+        init="hinton",
+        binarize=None,
+        sample_visible=None,
+        sample_last_hidden=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        tol=0.0,
+        monitor=MONITORS,
+        warm_start=False,
+        verbose=0,
+        n_threads=None,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.visible = visible
+        self.hidden = hidden
+        self.method = method
+        self.n_gibbs_steps = n_gibbs_steps
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_iter = n_iter
+        self.n_chains = n_chains
+        self.optimizer = optimizer
+        self.momentum = momentum
+        self.l1 = l1
+        self.l2 = l2
+        self.sparsity_target = sparsity_target
+        self.sparsity_cost = sparsity_cost
+        self.centering = centering
+        self.init = init
+        self.binarize = binarize
+        self.sample_visible = sample_visible
+        self.sample_last_hidden = sample_last_hidden
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.monitor = monitor
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.n_threads = n_threads
+        self.random_state = random_state
+
+    @property
+    def _binarize(self):
+        return self.binarize
+
+    def _units(self):
+        return self.visible, self.hidden
+
+    def _unit_low(self) -> int:
+        return unit_values()[self.visible][1]
+
+    @classmethod
+    def from_parameters(cls, W, a=None, b=None, **params):
+        """A model with these parameters, as if fitted.
+
+        Parameters
+        ----------
+        W : array-like of shape (n_features, n_components)
+            Weights; float32 is kept, anything else becomes float64.
+        a, b : array-like of shape (n_features,) and (n_components,), default=None
+            Biases of the visible and hidden units; None: zero.
+        **params
+            Parameters of the constructor, such as `hidden` or `random_state`.
+
+        Returns
+        -------
+        rbm : RBM
+
+        Examples
+        --------
+        >>> from fastnn import RBM
+        >>> rbm = RBM.from_parameters([[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]])
+        >>> round(float(rbm.log_partition()), 4)
+        4.4246
+        """
+        W = np.asarray(W)
+        W = np.ascontiguousarray(W, W.dtype if W.dtype in (np.float32, np.float64) else np.float64)
+        if W.ndim != 2 or 0 in W.shape:
+            raise ValueError(f"W must have shape (n_features, n_components), got {W.shape}")
+        a = np.zeros(W.shape[0]) if a is None else np.asarray(a)
+        b = np.zeros(W.shape[1]) if b is None else np.asarray(b)
+        rbm = cls(W.shape[1], **params)
+        rbm._validate_params()
+        for name, value in (("W", W), ("a", a), ("b", b)):
+            if not np.isfinite(value).all():
+                raise ValueError(f"{name} contains NaN or infinity")
+        key = random_key(rbm.random_state)
+        weights = rbm._make_weights(W.T, a, b, check_n_threads(rbm.n_threads))
+        rbm.n_features_in_ = W.shape[0]
+        rbm._training_state = {"key": key, "step": 0, "n_updates": 0}
+        rbm._adopt(weights, key ^ _SAMPLING)
+        return rbm
+
+    # --- learning --------------------------------------------------------------------------------
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, X_val=None):
+        """Train for n_iter epochs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Values of the visible units; see `binarize` for those between states. C-ordered bool, uint8,
+            int8, float32 and float64 arrays are read in place; float64 trains in float64, anything
+            else in float32.
+        y : ignored
+        X_val : {array-like, sparse matrix} of shape (n_validation, n_features), default=None
+            Rows for early stopping and the free-energy gap.
+
+        Returns
+        -------
+        self : RBM
+
+        Raises
+        ------
+        DivergenceError
+            The weights left the range of numbers; those from before that epoch are kept.
+        KeyboardInterrupt
+            After Ctrl-C; the parameters of the last update are kept.
+        """
+        n_threads = check_n_threads(self.n_threads)
+        going_on = self.warm_start and hasattr(self, "components_")
+        X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
+        if X_val is not None:
+            X_val = check_rows(self, X_val, reset=False, state_dtype=self._state_dtype)
+        self._check_monitors()
+        self._check_range(X, n_threads)
+        key = self._training_state["key"] if going_on else random_key(self.random_state)
+        X, X_val = self._split(X, X_val, key)
+        context = self._init_callback_context(max_subtasks=self.n_iter)
+        context.call_on_fit_task_begin(estimator=self, X=X)
+        run = self._start(X, key, going_on, min(self.batch_size, X.shape[0]), n_threads)
+        self._run(run, X, X_val)
+        context.call_on_fit_task_end(estimator=self, X=X)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None):
+        """One update, with the rows of X as a single minibatch.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : ignored
+
+        Returns
+        -------
+        self : RBM
+        """
+        n_threads = check_n_threads(self.n_threads)
+        going_on = hasattr(self, "components_")
+        X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
+        self._check_range(X, n_threads)
+        key = self._training_state["key"] if going_on else random_key(self.random_state)
+        run = self._start(X, key, going_on, X.shape[0], n_threads)
+        try:
+            run.epoch(0, shuffle=False)
+        finally:
+            self._finish(run, 1)
+        return self
+
+    def score_samples(self, X):
+        """Log pseudo-likelihood of each row, sum_i ln P(v_i | the other visible units), exactly.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            States of the visible units.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples,), float64
+            In nats. Costs n_features evaluations of the free energy a row.
+        """
+        check_is_fitted(self)
+        n_threads = check_n_threads(self.n_threads)
+        source = self._visible(self._rows(X), self._levels(), n_threads)
+        out = np.empty(source.n_rows)
+        weights = self._weights(n_threads)
+        with single_threaded_blas():
+            weights.pseudo_log_likelihoods(source, out, n_threads)
+        return out
+
+    # --- parts of fit ----------------------------------------------------------------------------
+
+    def _check_monitors(self) -> None:
+        unknown = set(self.monitor) - set(MONITORS)
+        if unknown:
+            raise ValueError(f"unknown monitors {sorted(unknown)}; known are {MONITORS}")
+
+    def _check_range(self, X, n_threads: int) -> None:
+        visible_source(
+            X, self.visible, None, strict=self._strict, dtype=real_dtype(X, self._state_dtype),
+            n_threads=n_threads,
+        )
+
+    def _split(self, X, X_val, key: int):
+        """Training and validation rows; some are set aside if early stopping has none."""
+        if X_val is not None or not self.early_stopping:
+            return X, X_val
+        n_val = int(np.ceil(self.validation_fraction * X.shape[0]))
+        if n_val >= X.shape[0]:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} of {X.shape[0]} rows leaves none to "
+                "train on; give X_val, more rows, or early_stopping=False"
+            )
+        order = np.random.default_rng([key, 0, 1]).permutation(X.shape[0])
+        return X[np.sort(order[n_val:])], X[np.sort(order[:n_val])]
+
+    def _initial_parameters(self, X, mean, dtype, key: int):
+        """W (n_features, n_components), a, b; mean: of the visible units."""
+        rng = np.random.default_rng([key, 0, 2])
+        W = rng.normal(0, 0.01, (X.shape[1], self.n_components)).astype(dtype)
+        a = np.zeros(X.shape[1])
+        if self.init == "hinton":
+            inside = 1 / (X.shape[0] + 2)
+            if self.visible == "spin":
+                a = np.arctanh(np.clip(mean, -1 + 2 * inside, 1 - 2 * inside))
+            else:
+                p = np.clip(mean, inside, 1 - inside)
+                a = np.log(p / (1 - p))
+        return W, a.astype(dtype), np.zeros(self.n_components, dtype)
+
+    def _start(self, X, key: int, going_on: bool, batch_size: int, n_threads: int) -> Run:
+        """Parameters, chains and source of a fit; a model that goes on trains in its own precision."""
+        state = self._training_state if going_on else {"step": 0, "n_updates": 0}
+        mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+        dtype = self.components_.dtype if going_on else real_dtype(X, self._state_dtype)
+        if going_on:
+            W, a, b = self.components_.T, self.intercept_visible_, self.intercept_hidden_
+        else:
+            W, a, b = self._initial_parameters(X, mean, dtype, key)
+        weights = self._make_weights(np.asarray(W).T, a, b, n_threads, dtype=dtype)
+        source = visible_source(
+            X, self.visible, self.binarize, strict=self._strict, dtype=dtype, n_threads=n_threads
+        )
+        persistent = self.method == "pcd"
+        trainer = Trainer(
+            weights,
+            batch_size=batch_size,
+            n_chains=(self.n_chains or self.batch_size) if persistent else 0,
+            n_steps=self.n_gibbs_steps,
+            sample_visible=persistent if self.sample_visible is None else self.sample_visible,
+            sample_last_hidden=self.sample_last_hidden,
+            learning_rate=self.learning_rate,
+            optimizer=self.optimizer,
+            momentum=self.momentum,
+            l1=self.l1,
+            l2=self.l2,
+            centering=self.centering,
+            sparsity_target=self.sparsity_target,
+            sparsity_cost=self.sparsity_cost,
+            key=key,
+            n_threads=n_threads,
+            binary_data=source.binary,
+            state=state,
+        )
+        if "visible_mean" not in state:
+            trainer.start_offsets(mean, 0.0 if self.hidden == "spin" else 0.5)
+        return Run(self, trainer, source, batch_size, key, n_threads)
+
+    def _run(self, run: Run, X, X_val) -> None:
+        """Train with monitors and early stopping, whatever happens keeping the last good parameters."""
+        self._adopt(run.weights, run.key ^ _SAMPLING)
+        rows = self._monitor_rows(X, run)
+        validation = None if X_val is None else self._monitor_rows(X_val, run)
+        monitors = Monitors(self.monitor, rows, validation)
+        stopping = None
+        if self.early_stopping:
+            name = "pseudo_likelihood" if self.early_stopping is True else self.early_stopping
+            sign = -1 if name == "free_energy_gap" else 1
+            measure = getattr(monitors, name)
+            held = validation if name == "pseudo_likelihood" else rows
+            stopping = EarlyStopping(
+                lambda: sign * measure(self, held), self.n_iter_no_change, self.tol
+            )
+        self.history_ = history = {"epoch": [], "time": []}
+
+        def after_epoch(number: int, seconds: float) -> bool:
+            found = self._measured(X, monitors)
+            for name, value in {"epoch": number + 1, "time": seconds, **found}.items():
+                history.setdefault(name, []).append(value)
+            self._report(number + 1, seconds, found)
+            return stopping is not None and stopping.should_stop(run)
+
+        done = 0
+        try:
+            done = run_epochs(run, self.n_iter, self._shuffle, X=X, after_epoch=after_epoch)
+        finally:
+            done = done or len(history["epoch"])
+            if stopping is not None:
+                stopping.restore(run)
+            self._finish(run, done)
+
+    def _monitor_rows(self, X, run: Run):
+        """At most MONITOR_ROWS rows, spread evenly; drawn once where fit draws them at every visit."""
+        rows = X[np.linspace(0, X.shape[0] - 1, min(MONITOR_ROWS, X.shape[0])).astype(np.intp)]
+        if self.binarize != "sample" or run.source.mode < 2:
+            return rows
+        source = visible_source(
+            rows, self.visible, "sample", strict=False, dtype=run.weights.dtype, n_threads=1
+        )
+        out = np.empty(rows.shape, np.bool_ if self.visible == "bernoulli" else np.int8)
+        run.weights.gibbs(source, 0, run.key ^ _SAMPLING, 0, 0, None, out, 1)
+        return out
+
+    def _measured(self, X, monitors: Monitors) -> dict[str, float]:
+        return monitors.measure(self)
+
+    def _report(self, epoch: int, seconds: float, found: dict[str, float]) -> None:
+        if self.verbose:
+            measured = "".join(f", {name} = {value:.4f}" for name, value in found.items())
+            name = type(self).__name__
+            print(f"[{name}] Epoch {epoch}{measured}, time = {seconds:.2f}s", flush=True)
+
+    def _finish(self, run: Run, n_epochs: int) -> None:
+        self._adopt(run.weights, run.key ^ _SAMPLING)
+        self._training_state = {**run.trainer.state(), "key": run.key}
+        self.n_iter_ = n_epochs

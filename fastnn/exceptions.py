@@ -1,0 +1,5 @@
+"""Exceptions of fastnn's own; everything else is ValueError, TypeError or scikit-learn's."""
+
+
+class DivergenceError(ArithmeticError):
+    """Training left the range of numbers; the model keeps the parameters from before that epoch."""
