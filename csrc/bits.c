@@ -28,13 +28,32 @@ void FN(transpose_states)(const uint64_t *states, int64_t n_rows, int64_t words,
     }
 }
 
+/* Eight bits to eight bytes 0 or 1, the lowest bit first in memory (little-endian). */
+INLINE uint64_t bytes_of(uint64_t bits) {
+    uint64_t each = (bits & 0xff) * 0x0101010101010101u & 0x8040201008040201u;
+    return (each + 0x00406070787c7e7fu) >> 7 & 0x0101010101010101u;
+}
+
+INLINE void spread_bytes(const uint64_t *states, int64_t n, uint8_t off, uint8_t on, uint8_t *out) {
+    uint64_t every = 0x0101010101010101u, change = off ^ on;
+    for (int64_t u = 0; u < n; u += 8) {
+        uint64_t eight = bytes_of(states[u / 64] >> (u % 64)) * change ^ off * every;
+        if (u + 8 <= n)
+            __builtin_memcpy(out + u, &eight, 8);
+        else
+            for (int64_t k = 0; u + k < n; k++) out[u + k] = (uint8_t)(eight >> 8 * k);
+    }
+}
+
 /* A row of states to numbers, kind as in fnn_source; value = low + step * bit. */
 void FN(spread_states)(const uint64_t *states, int64_t n, int64_t kind, int64_t low, int64_t step, void *out) {
+    if (kind < 2) {
+        spread_bytes(states, n, (uint8_t)low, (uint8_t)(low + step), out);
+        return;
+    }
     for (int64_t u = 0; u < n; u++) {
         int64_t value = low + step * (int64_t)(states[u / 64] >> (u % 64) & 1);
-        if (kind < 2)
-            ((int8_t *)out)[u] = (int8_t)value;
-        else if (kind == 2)
+        if (kind == 2)
             ((float *)out)[u] = (float)value;
         else
             ((double *)out)[u] = (double)value;

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #define FNN_TILE 64        /* units that one call of a room computes side by side */
-#define FNN_MAX_ROWS 128   /* rows that one call of a room may be given */
-#define FNN_SCRATCH 65536  /* bytes of scratch a room may use, per thread, 64-byte aligned */
+#define FNN_MAX_ROWS 256   /* rows that one call of a room may be given */
+#define FNN_SCRATCH 131072 /* bytes of scratch a room may use, per thread, 64-byte aligned */
 
 /* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
 enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START };

@@ -72,19 +72,27 @@ void FN(gather_states)(const fnn_source *s, int64_t row, int64_t mode, uint64_t 
     }
 }
 
-/* Range of one row, and whether every value is `low` or 1: bounds[0] = min(bounds[0], values), bounds[1]
- * likewise with max. Features that a sparse row does not store count as 0. */
+/* Least and greatest value of one row, into bounds; returns 2 if every value is `low` or 1, else 1, or 0
+ * where a value is NaN or infinite. Features that a sparse row does not store count as 0. */
 int64_t FN(survey_row)(const fnn_source *s, int64_t row, int64_t low, void *scratch, double bounds[2]) {
-    const real *x = scratch;
-    int64_t others = 0;
-    real least = (real)bounds[0], most = (real)bounds[1];
+    real *x = scratch;
+    vreal least = splat((real)bounds[0]), most = splat((real)bounds[1]);
+    vreal away = splat(0), poison = splat(0);
+    double farthest = 0;
     FN(gather_reals)(s, row, scratch);
-    for (int64_t i = 0; i < s->n_features; i++) {
-        others += (x[i] != (real)low) & (x[i] != 1);
-        least = x[i] < least ? x[i] : least;
-        most = x[i] > most ? x[i] : most;
+    for (int64_t i = s->n_features; i % TILE; i++) x[i] = x[0]; /* padding must not widen the range */
+    for (int64_t i = 0; i < s->n_features; i += LANES) {
+        vreal v = load_real(x + i);
+        away = max_real(min_real(abs_real(v - splat((real)low)), abs_real(v - splat(1))), away);
+        poison += v - v;
+        least = min_real(v, least);
+        most = max_real(v, most);
     }
-    bounds[0] = (double)least;
-    bounds[1] = (double)most;
-    return others == 0;
+    for (int l = 0; l < LANES; l++) {
+        if (poison[l] != 0) return 0;
+        farthest = (double)away[l] > farthest ? (double)away[l] : farthest;
+        bounds[0] = (double)least[l] < bounds[0] ? (double)least[l] : bounds[0];
+        bounds[1] = (double)most[l] > bounds[1] ? (double)most[l] : bounds[1];
+    }
+    return farthest > 0 ? 1 : 2;
 }

@@ -17,11 +17,12 @@
 #define GROUP 16 /* inputs whose tables are alive at once: four tables, half the first-level cache */
 #define TABLE (16 * STRIP)
 
-/* Measured cycles: one table row-group, building a group's tables, one skipped-to input, one word. */
-#define COST_LOOKUP 18
-#define COST_BUILD 320
-#define COST_INPUT 8
-#define COST_WORD 10
+/* Costs of a strip's parts, in tenths of a nanosecond where they were measured; only ratios matter. */
+#define COST_BUILD 1800 /* the tables of one group */
+#define COST_LOOKUP 100 /* one row's non-empty group */
+#define COST_INPUT 17   /* adding one row of q */
+#define COST_WORD 80    /* finding the set bits of a word */
+#define COST_COLD 60    /* bringing a row of q near, once for all rows */
 
 typedef struct {
     const uint64_t *bits;
@@ -46,37 +47,52 @@ INLINE void table_build(const fix *q, int64_t n_left, fix table[TABLE]) {
     }
 }
 
-static void strip_by_tables(const strip *s) {
-    fix table[GROUP / 4][TABLE] __attribute__((aligned(64)));
-    for (int64_t i = 0; i < s->n_inputs; i += GROUP) {
-        const uint16_t *group = (const uint16_t *)s->bits + i / GROUP;
-        for (int t = 0; t < GROUP / 4; t++)
-            table_build(s->columns + (i + 4 * t) * TILE, s->n_inputs - i - 4 * t, table[t]);
-        for (int64_t r = 0; r < s->n_rows; r++) {
-            uint64_t n = group[4 * s->words * r];
-            if (n == 0) continue;
-            fix *out = s->sums + r * STRIP;
-            vfix sum[STRIP / LANES];
-            for (int k = 0; k < STRIP / LANES; k++) sum[k] = load_fix(out + k * LANES);
+/* Adds to every row's sums what the group's tables say of its 16 bits. */
+INLINE void add_group(const fix table[GROUP / 4][TABLE], const uint16_t *bits, int64_t n_rows, fix *sums) {
+    for (int64_t r = 0; r < n_rows; r++, sums += STRIP) {
+        uint64_t n = bits[r];
+        if (n == 0) continue;
+        vfix sum[STRIP / LANES];
+        for (int k = 0; k < STRIP / LANES; k++) sum[k] = load_fix(sums + k * LANES);
 #pragma GCC unroll 4
-            for (int t = 0; t < GROUP / 4; t++) {
-                const fix *row = table[t] + (n >> (4 * t) & 15) * STRIP;
-                for (int k = 0; k < STRIP / LANES; k++) sum[k] += load_fix(row + k * LANES);
-            }
-            for (int k = 0; k < STRIP / LANES; k++) store_fix(out + k * LANES, sum[k]);
+        for (int t = 0; t < GROUP / 4; t++) {
+            const fix *row = table[t] + (n >> (4 * t) & 15) * STRIP;
+            for (int k = 0; k < STRIP / LANES; k++) sum[k] += load_fix(row + k * LANES);
         }
+        for (int k = 0; k < STRIP / LANES; k++) store_fix(sums + k * LANES, sum[k]);
     }
 }
 
+static void strip_by_tables(const strip *s) {
+    fix table[GROUP / 4][TABLE] __attribute__((aligned(64)));
+    uint16_t group[64 / GROUP][FNN_MAX_ROWS]; /* a word of every row, cut up: rows lie far apart */
+    for (int64_t i = 0; i < s->n_inputs; i += GROUP) {
+        int64_t g = i % 64 / GROUP;
+        for (int64_t r = 0; g == 0 && r < s->n_rows; r++)
+            for (int k = 0; k < 64 / GROUP; k++)
+                group[k][r] = (uint16_t)(s->bits[r * s->words + i / 64] >> (GROUP * k));
+        for (int t = 0; t < GROUP / 4; t++)
+            table_build(s->columns + (i + 4 * t) * TILE, s->n_inputs - i - 4 * t, table[t]);
+        add_group((const fix(*)[TABLE])table, group[g], s->n_rows, s->sums);
+    }
+}
+
+/* Word by word for all rows, so that the 64 rows of q in question stay in the first-level cache. */
 static void strip_by_skipping(const strip *s) {
-    for (int64_t r = 0; r < s->n_rows; r++) {
-        vfix sum[STRIP / LANES] = {0};
-        for (int64_t w = 0; w < s->words; w++)
-            for (uint64_t left = s->bits[r * s->words + w]; left; left &= left - 1) {
-                const fix *q = s->columns + (64 * w + __builtin_ctzll(left)) * TILE;
-                for (int k = 0; k < STRIP / LANES; k++) sum[k] += load_fix(q + k * LANES);
+    for (int64_t w = 0; w < s->words; w++) {
+        const fix *q = s->columns + 64 * w * TILE;
+        fix *sums = s->sums;
+        for (int64_t r = 0; r < s->n_rows; r++, sums += STRIP) {
+            uint64_t left = s->bits[r * s->words + w];
+            if (left == 0) continue;
+            vfix sum[STRIP / LANES];
+            for (int k = 0; k < STRIP / LANES; k++) sum[k] = load_fix(sums + k * LANES);
+            for (; left; left &= left - 1) {
+                const fix *row = q + __builtin_ctzll(left) * TILE;
+                for (int k = 0; k < STRIP / LANES; k++) sum[k] += load_fix(row + k * LANES);
             }
-        for (int k = 0; k < STRIP / LANES; k++) store_fix(s->sums + r * STRIP + k * LANES, sum[k]);
+            for (int k = 0; k < STRIP / LANES; k++) store_fix(sums + k * LANES, sum[k]);
+        }
     }
 }
 
@@ -90,14 +106,15 @@ static int tables_pay(const strip *s) {
             for (int g = 0; g < 64; g += GROUP) groups += (word >> g & 0xffff) != 0;
         }
     int64_t build = COST_BUILD * (s->n_inputs / GROUP + 1) * seen / s->n_rows;
-    return COST_LOOKUP * groups + build < COST_INPUT * inputs + COST_WORD * s->words * seen;
+    int64_t bring = COST_COLD * s->n_inputs * seen / s->n_rows;
+    return COST_LOOKUP * groups + build < COST_INPUT * inputs + COST_WORD * s->words * seen + bring;
 }
 
 void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums) {
     strip s = {p->bits + row0 * p->words, (const fix *)p->panels + tile * p->n_inputs * TILE, sums,
                p->words, row1 - row0, p->n_inputs};
     int tables = tables_pay(&s);
-    for (int64_t k = 0; tables && k < s.n_rows * TILE; k += LANES) store_fix(s.sums + k, splat_fix(0));
+    for (int64_t k = 0; k < s.n_rows * TILE; k += LANES) store_fix(s.sums + k, splat_fix(0));
     for (int c = 0; c < TILE; c += STRIP) {
         if (tables)
             strip_by_tables(&s);

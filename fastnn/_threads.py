@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from threadpoolctl import ThreadpoolController
 
@@ -21,13 +23,39 @@ _before: list[int] = []
 def _scipy_blas() -> list:
     """SciPy's own BLAS (its wheels carry one beside NumPy's), else every BLAS loaded.
 
+    NumPy's wheels name theirs libscipy_openblas too, so it is the folder that tells. A BLAS on
+    OpenMP needs no limit: called from a parallel region it runs on one thread.
+
     Enumerating libraries takes milliseconds, so it is done once: SciPy's BLAS is loaded with fastnn.
     """
     global _libraries
     if _libraries is None:
         found = ThreadpoolController().select(user_api="blas").lib_controllers
-        _libraries = [lib for lib in found if "scipy" in lib.filepath] or list(found)
+        found = [lib for lib in found if getattr(lib, "threading_layer", "") != "openmp"]
+        own = [lib for lib in found if {"scipy", "scipy.libs"} & set(Path(lib.filepath).parts)]
+        _libraries = own or found
     return _libraries
+
+
+def _limit(lib, n_threads: int) -> None:
+    # threadpoolctl ignores every Python thread but the one that set a limit first; ours take turns.
+    clear = getattr(lib, "clear_controlling_thread", lambda force: None)
+    clear(force=True)
+    lib.set_num_threads(n_threads)
+    clear(force=True)
+
+
+def _reset_in_child() -> None:
+    # Another thread of the parent may have been holding the lock, or BLAS, when it forked.
+    global _lock, _users
+    _lock = threading.Lock()
+    if _users:
+        _users = 0
+        for lib, n_threads in zip(_scipy_blas(), _before, strict=True):
+            _limit(lib, n_threads)
+
+
+os.register_at_fork(after_in_child=_reset_in_child)
 
 
 @contextmanager
@@ -42,7 +70,7 @@ def single_threaded_blas() -> Iterator[None]:
         if _users == 0:
             _before = [lib.get_num_threads() for lib in _scipy_blas()]
             for lib in _scipy_blas():
-                lib.set_num_threads(1)
+                _limit(lib, 1)
         _users += 1
     try:
         yield
@@ -51,4 +79,4 @@ def single_threaded_blas() -> Iterator[None]:
             _users -= 1
             if _users == 0:
                 for lib, n_threads in zip(_scipy_blas(), _before, strict=True):
-                    lib.set_num_threads(n_threads)
+                    _limit(lib, n_threads)

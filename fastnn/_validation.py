@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import validate_data
 
 from fastnn._kernels.core import n_threads_for, unit_values
 from fastnn._kernels.gibbs import Source
 
+# OpenMP ends the process when the system refuses it a thread.
+MAX_THREADS = 1024
 # Read in place by the loops; anything else is converted once. The first is what others become.
 _STATE_DTYPES = (np.uint8, np.int8, np.bool_)
 # How a visible unit's values become states: see Source. Keys: unit, binarize.
@@ -33,9 +37,43 @@ def random_key(random_state) -> int:
 
 def check_n_threads(n_threads: int | None) -> int:
     """The number of threads of a call; ValueError names what is wrong with it."""
-    if n_threads is not None and (not isinstance(n_threads, Integral) or n_threads < 1):
-        raise ValueError(f"n_threads must be None or an int of at least 1, got {n_threads!r}")
+    is_count = isinstance(n_threads, Integral) and 1 <= n_threads <= MAX_THREADS
+    if n_threads is not None and not is_count:
+        raise ValueError(
+            f"n_threads must be None or an int in [1, {MAX_THREADS}], got {n_threads!r}"
+        )
     return n_threads_for(n_threads)
+
+
+def check_parameter(name: str, value) -> np.ndarray:
+    """A parameter as the loops take it: float32 is kept, other real numbers become float64.
+
+    TypeError: not real numbers. ValueError: NaN or infinity.
+    """
+    value = np.asarray(value)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must hold real numbers, got an array of dtype {value.dtype}")
+    if value.dtype not in (np.float32, np.float64):
+        value = value.astype(np.float64)
+    if not np.isfinite(value).all():
+        raise ValueError(f"{name} contains NaN or infinity")
+    return value
+
+
+@contextmanager
+def features_kept_on_error(estimator) -> Iterator[None]:
+    """Whatever is raised inside leaves the number and names of features as they were."""
+    names = ("n_features_in_", "feature_names_in_")
+    before = {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            if name in before:
+                setattr(estimator, name, before[name])
+            elif hasattr(estimator, name):
+                delattr(estimator, name)
+        raise
 
 
 def real_dtype(X, state_dtype) -> np.dtype:
@@ -49,6 +87,8 @@ def check_rows(estimator, X, *, reset: bool, state_dtype):
     bool, uint8, int8, float32 and float64 in C order are not copied. ValueError or TypeError (scikit-
     learn's) says what else is wrong: shape, NaN, infinity, emptiness, number of features.
     """
+    if not reset and _is_readable(estimator, X):
+        return X
     if getattr(X, "dtype", None) is not None and getattr(X.dtype, "isnative", True) is False:
         X = X.astype(X.dtype.newbyteorder("="))
     other = np.float64 if np.dtype(state_dtype) == np.float64 else np.float32
@@ -64,6 +104,24 @@ def check_rows(estimator, X, *, reset: bool, state_dtype):
     return X if X.flags.aligned and X.flags.c_contiguous else np.array(X, order="C")
 
 
+def _is_readable(estimator, X) -> bool:
+    """Whether X needs no conversion and no check but of its values, which `visible_source` surveys.
+
+    scikit-learn's checks take longer than a Gibbs step of a small batch.
+    """
+    return (
+        type(X) is np.ndarray
+        and X.ndim == 2
+        and X.dtype.char in "?Bbfd"
+        and X.dtype.isnative
+        and X.shape[0] > 0
+        and X.shape[1] == estimator.n_features_in_
+        and X.flags.c_contiguous
+        and X.flags.aligned
+        and not hasattr(estimator, "feature_names_in_")
+    )
+
+
 def visible_source(X, unit: str, binarize: str | None, *, strict: bool, dtype, n_threads: int) -> Source:
     """Rows of X as states or values of the visible units.
 
@@ -71,12 +129,18 @@ def visible_source(X, unit: str, binarize: str | None, *, strict: bool, dtype, n
     states already, and rows to binarize, are taken as states; others as real values.
     """
     low = unit_values()[unit][1]
+    if low == 0 and X.dtype == np.bool_:
+        return Source(X, 0, True)
     least, most, are_states = Source(X, 0, False).survey(low, dtype, n_threads)
+    if not (np.isfinite(least) and np.isfinite(most)):
+        assert_all_finite(X, input_name="X")
     if strict and not (low <= least and most <= 1):
-        advice = "; divide by 255" if least >= 0 and 1 < most <= 255 else "; rescale it"
+        image = low <= least and most <= 255
+        advice = f"divide by {255 if most > 128 else most:g}" if image else "rescale it"
+        advice += " or threshold it" if unit == "bernoulli" else ""
         raise ValueError(
-            f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]{advice}"
-            + (" or binarize it" if unit == "bernoulli" else "")
+            f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]; "
+            + advice
         )
     mode = 0 if are_states else _MODES[unit, binarize]
     return Source(X, mode, are_states or binarize is not None)

@@ -96,14 +96,16 @@ def isa():
     return single_rooms.isa.decode(), _instruction_sets()
 
 
+cdef dict _unit_values = {
+    single_rooms.unit_values[k].name.decode():
+        (k, single_rooms.unit_values[k].low, single_rooms.unit_values[k].step)
+    for k in range(FNN_N_UNITS)
+}
+
+
 def unit_values():
     """{unit name: (index, low, step)} of every registered unit: its state is low + step * bit."""
-    cdef int64_t k
-    return {
-        single_rooms.unit_values[k].name.decode():
-            (k, single_rooms.unit_values[k].low, single_rooms.unit_values[k].step)
-        for k in range(FNN_N_UNITS)
-    }
+    return _unit_values
 
 
 def map_array(int64_t op, x, out):

@@ -6,6 +6,8 @@ threads cannot show. Binary inputs go through fixed-point products (csrc/product
 through single-threaded BLAS calls made inside the same parallel region: there is one pool of threads.
 """
 
+import math
+
 import numpy as np
 from scipy.sparse import issparse
 
@@ -35,20 +37,21 @@ cdef int64_t WORTH_THREADS = 1 << 19
 cdef int64_t STRIP_TILES = 4
 # Rows whose pseudo-likelihood runs between two looks at Ctrl-C: a row costs n_visible passes over W.
 cdef int64_t PSEUDO_ROWS = 32
+cdef int64_t PSEUDO_WORK = 1 << 26
 # Multiply-adds between two looks at Ctrl-C: below 0.1 s on any machine.
 cdef int64_t BLOCK_WORK = <int64_t>1 << 32
 
 
 cdef object aligned(shape, dtype):
     """np.zeros on a 64-byte boundary."""
-    n_bytes = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     raw = np.zeros(n_bytes + 64, dtype=np.uint8)
-    start = -raw.ctypes.data % 64
+    start = -<size_t>address(raw) % 64
     return raw[start:start + n_bytes].view(dtype).reshape(shape)
 
 
 cdef void *address(object array) except? NULL:
-    cdef size_t where = array.ctypes.data
+    cdef size_t where = array.__array_interface__["data"][0]
     return <void *>where
 
 
@@ -121,17 +124,21 @@ cdef class Source:
         self.mode, self.binary = mode, True
 
     def survey(self, int64_t low, dtype, int n_threads):
-        """(least value, greatest value, whether every value is `low` or 1)."""
+        """(least value, greatest value, whether every value is `low` or 1); NaN bounds if a value is not finite."""
         cdef const fnn_rooms *rooms = rooms_for(dtype)
-        cdef int64_t r, others = 0, width = ceil_div(self.n_features, FNN_TILE) * FNN_TILE
+        cdef int64_t r, kind, nans = 0, others = 0, width = ceil_div(self.n_features, FNN_TILE) * FNN_TILE
+        cdef int workers = threads_worth(2 * self.n_rows * self.n_features, n_threads)
         extremes = np.repeat([[np.inf, -np.inf]], n_threads, axis=0)
         cdef double[:, ::1] bounds = extremes
         scratch = aligned((n_threads, width), dtype)
         cdef char *scratch_at = <char *>address(scratch)
         width = width * rooms.real_bytes
-        for r in prange(self.n_rows, schedule="static", num_threads=n_threads, nogil=True):
-            others += 1 - rooms.survey_row(&self.rows, r, low, scratch_at + threadid() * width,
-                                           &bounds[threadid(), 0])
+        for r in prange(self.n_rows, schedule="static", num_threads=workers, nogil=True):
+            kind = rooms.survey_row(&self.rows, r, low, scratch_at + threadid() * width, &bounds[threadid(), 0])
+            nans += kind == 0
+            others += kind != 2
+        if nans:
+            return np.nan, np.nan, False
         return extremes[:, 0].min(), extremes[:, 1].max(), others == 0
 
 
@@ -206,6 +213,7 @@ cdef class Weights:
 
     def load(self, weights, visible_bias, hidden_bias, int n_threads):
         """Take these parameters in place of the present ones."""
+        self.dense[...] = self.visible_bias[...] = self.hidden_bias[...] = 0
         self.dense[:, :self.hidden.n_units] = weights
         self.visible_bias[:self.visible.n_units] = visible_bias
         self.hidden_bias[:self.hidden.n_units] = hidden_bias
@@ -349,7 +357,7 @@ cdef class Weights:
         cdef char *values_at = <char *>address(values)
         cdef uint64_t *states_at = <uint64_t *>address(states)
         if x.binary:
-            for r in prange(x.n_rows, schedule="static", num_threads=n_threads, nogil=True):
+            for r in prange(x.n_rows, schedule="static", num_threads=threads_worth(2 * x.n_rows * v.n_units, n_threads), nogil=True):
                 me = threadid()
                 self.rooms.gather_states(&x.rows, r, x.mode, 0, 0, 0, values_at + me * v.width * size,
                                          states_at + me * words)
@@ -379,19 +387,20 @@ cdef class Weights:
         """out (n_rows,) = sum over visible units of ln P(v_i given the others), for rows of states."""
         cdef layer_side v = self.visible, h = self.hidden
         cdef int64_t row0, n, r, size = self.rooms.real_bytes
-        values, field = aligned((PSEUDO_ROWS, v.width), self.dtype), aligned((PSEUDO_ROWS, h.width), self.dtype)
+        cdef int64_t rows = max(<int64_t>n_threads, min(PSEUDO_ROWS, PSEUDO_WORK // (v.n_units * h.width)))
+        values, field = aligned((rows, v.width), self.dtype), aligned((rows, h.width), self.dtype)
         cdef char *values_at = <char *>address(values)
         cdef char *field_at = <char *>address(field)
         cdef double[::1] result = out
         cdef double last = omp_get_wtime()
-        for row0 in range(0, x.n_rows, PSEUDO_ROWS):
-            n = min(PSEUDO_ROWS, x.n_rows - row0)
+        for row0 in range(0, x.n_rows, rows):
+            n = min(rows, x.n_rows - row0)
             field[:n] = self.hidden_bias
             with nogil:
                 gather_real(self.rooms, x, NULL, row0, n, values_at, v.width * size, n_threads)
                 gemm(size, False, False, n, h.width, v.n_units, 1.0, values_at, v.width, self.still.weights, h.width,
                      1.0, field_at, h.width)
-            for r in prange(n, schedule="dynamic", chunksize=1, num_threads=n_threads, nogil=True):
+            for r in prange(n, schedule="dynamic", chunksize=1, num_threads=threads_worth(n * v.n_units * h.width, n_threads), nogil=True):
                 result[row0 + r] = self.pseudo_log_likelihood(values_at + r * v.width * size,
                                                               field_at + r * h.width * size)
             with nogil:

@@ -200,7 +200,8 @@ cdef class Trainer:
             for batch in range(n_batches):
                 row0 = batch * batch_size
                 self.data_phase(x, order_at, row0, min(batch_size, x.n_rows - row0))
-                self.model_phase(self.n_chains if self.n_chains else self.data.n)
+                poll(&last)
+                self.model_phase(self.n_chains if self.n_chains else self.data.n, &last)
                 bad = self.descend()
                 if bad:
                     break
@@ -231,7 +232,7 @@ cdef class Trainer:
         self.hidden_statistics(&self.data, NULL if self.n_chains else self.chains, False)
         self.step += 1
 
-    cdef void model_phase(self, int64_t n) noexcept nogil:
+    cdef int model_phase(self, int64_t n, double *polled) except -1 nogil:
         """n_steps of Gibbs sampling from the hidden states of the chains."""
         cdef fnn_layer up = self.weights.given_states(False, self.chains), down
         cdef int64_t s
@@ -248,6 +249,8 @@ cdef class Trainer:
             self.hidden_statistics(&self.model, NULL if last and not self.n_chains and not self.sample_last_hidden
                                    else self.chains, self.sample_last_hidden)
             self.step += 1
+            poll(polled)
+        return 0
 
     cdef int64_t descend(self) noexcept nogil:
         """The update of all parameters from both sides' statistics."""

@@ -53,10 +53,19 @@ class Run:
         biases = self.weights.visible_bias, self.weights.hidden_bias
         if bad or not all(np.isfinite(bias).all() for bias in biases):
             self.weights.load(*before, self.n_threads)
+            self._forget_motion()
             raise DivergenceError(
-                f"training diverged in epoch {number}: weights are no longer finite numbers. The model "
+                f"training diverged in epoch {number + 1}: weights are no longer finite numbers. The model "
                 "keeps the parameters from before that epoch; lower learning_rate or momentum."
             )
+
+    def _forget_motion(self) -> None:
+        """Velocities that led out of the range of numbers would lead there again."""
+        for name, array in self.trainer.arrays.items():
+            if name.endswith(("_velocity", "_second")):
+                array[...] = 0
+            elif name.endswith("_mean"):
+                array[~np.isfinite(array)] = 0
 
 
 class Monitors:
@@ -65,9 +74,9 @@ class Monitors:
     rows, validation: checked data, states already drawn where they are to be drawn.
     """
 
-    def __init__(self, names, rows, validation):
+    def __init__(self, names, rows, validation, n_threads: int):
         self.names = [n for n in names if n != "free_energy_gap" or validation is not None]
-        self.rows, self.validation = rows, validation
+        self.rows, self.validation, self.n_threads = rows, validation, n_threads
 
     def measure(self, model) -> dict[str, float]:
         return {name: getattr(self, name)(model, self.rows) for name in self.names}
@@ -75,19 +84,21 @@ class Monitors:
     def reconstruction(self, model, rows) -> float:
         """Mean squared difference between the rows and their reconstructions."""
         values = rows.toarray() if hasattr(rows, "toarray") else rows
-        return float(np.mean((values - model.reconstruct(rows)) ** 2))
+        return float(np.mean((values - model._reconstruct(rows, self.n_threads)) ** 2))
 
     def pseudo_likelihood(self, model, rows) -> float:
         """Estimate of the mean log pseudo-likelihood: one unit of each row is flipped."""
-        return float(stochastic_pseudo_likelihood(model, rows, 0).mean())
+        return float(stochastic_pseudo_likelihood(model, rows, 0, self.n_threads).mean())
 
     def free_energy_gap(self, model, rows) -> float:
         """Mean free energy of validation rows less that of training rows; grows with over-fitting."""
-        gap = model.free_energy(self.validation).mean() - model.free_energy(rows).mean()
-        return float(gap)
+        F, F_validation = (
+            model._free_energy(X, self.n_threads).mean() for X in (rows, self.validation)
+        )
+        return float(F_validation - F)
 
 
-def stochastic_pseudo_likelihood(model, rows, random_state) -> np.ndarray:
+def stochastic_pseudo_likelihood(model, rows, random_state, n_threads: int) -> np.ndarray:
     """n_features ln P(v_i | the others) for a random i of each row: what scikit-learn's RBM scores by."""
     rng = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
     n_rows, n_features = rows.shape
@@ -96,12 +107,12 @@ def stochastic_pseudo_likelihood(model, rows, random_state) -> np.ndarray:
     flipped = rows.copy()
     if hasattr(rows, "tolil"):
         flipped = flipped.astype(np.float64).tolil()
-        flipped[np.arange(n_rows), which] = 1 - flipped[np.arange(n_rows), which].toarray()
+        flipped[np.arange(n_rows), which] = (1 + low) - flipped[np.arange(n_rows), which].toarray()
         flipped = flipped.tocsr()
     else:
         at = np.arange(n_rows), which
         flipped[at] = (1 + low) - flipped[at]
-    rise = model.free_energy(flipped) - model.free_energy(rows)
+    rise = model._free_energy(flipped, n_threads) - model._free_energy(rows, n_threads)
     return n_features * log_expit(rise)
 
 
@@ -126,9 +137,11 @@ class EarlyStopping:
 
 
 def run_epochs(
-    run: Run, n_epochs: int, shuffle: bool, *, X, after_epoch: Callable[[int, float], bool]
+    run: Run, n_epochs: int, shuffle: bool, shown: dict, after_epoch: Callable[[int, float], bool]
 ) -> int:
     """Train; after_epoch(number, seconds) says whether to stop. Returns how many epochs were done.
+
+    shown: X and y for callbacks.
 
     Whatever interrupts (Ctrl-C, divergence, a callback's error) leaves the parameters of the last whole
     minibatch or epoch in place.
@@ -137,11 +150,11 @@ def run_epochs(
     for number in range(n_epochs):
         began = time.perf_counter()
         step = model._callback_fit_ctx.subcontext(task_name="epoch")
-        step.call_on_fit_task_begin(estimator=model, X=X)
+        step.call_on_fit_task_begin(estimator=model, **shown)
         run.epoch(number, shuffle)
         stop = after_epoch(number, time.perf_counter() - began)
         stop |= step.call_on_fit_task_end(
-            estimator=model, X=X, reconstruction_attributes=lambda: _snapshot(run)
+            estimator=model, **shown, reconstruction_attributes=lambda: _snapshot(run)
         )
         if stop:
             return number + 1

@@ -13,6 +13,7 @@ from fastnn._kernels.gibbs import Weights, pack_mask
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import (
     check_n_threads,
+    check_parameter,
     check_rows,
     random_key,
     real_dtype,
@@ -27,8 +28,8 @@ class _Runtime:
     """What a fitted model keeps beside its parameters; it never travels with a copy or a pickle."""
 
     def __init__(self, step: int = 0):
-        self.parameters: tuple = ()
-        self.weights: Weights | None = None
+        # (parameters, the same ready for the loops): one object, so threads see both or neither.
+        self.known: tuple[tuple, Weights | None] = ((), None)
         self.step = step
         self._lock = threading.Lock()
 
@@ -66,8 +67,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         self._freeze()
         if not hasattr(self, "_runtime"):
             self._runtime = _Runtime()
-        self._runtime.parameters = tuple(getattr(self, name) for name in _PARAMETERS)
-        self._runtime.weights = weights
+        self._runtime.known = (self._parameters(), weights)
 
     def _freeze(self) -> None:
         for name in _PARAMETERS:
@@ -75,31 +75,53 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 setattr(self, name, getattr(self, name)[...])
                 getattr(self, name).flags.writeable = False
 
+    def _parameters(self) -> tuple[np.ndarray, ...]:
+        return tuple(getattr(self, name) for name in _PARAMETERS)
+
+    def _known_weights(self) -> Weights | None:
+        """The parameters ready for the loops, unless others have been assigned since."""
+        known, weights = self._runtime.known
+        now = self._parameters()
+        same = len(known) == len(now) and all(a is b for a, b in zip(now, known, strict=True))
+        return weights if same else None
+
+    def _check_fitted(self) -> None:
+        """Raise NotFittedError, or what is wrong with parameters assigned to a fitted model."""
+        check_is_fitted(self)
+        if self._known_weights() is not None:
+            return
+        for name in _PARAMETERS:
+            value = getattr(self, name)
+            checked = check_parameter(name, value)
+            if checked is not value:
+                setattr(self, name, checked)
+        if self.components_.shape[-1:] != (self.n_features_in_,):
+            raise ValueError(
+                f"components_ has shape {self.components_.shape}, but the model was made for "
+                f"{self.n_features_in_} features"
+            )
+
     def _weights(self, n_threads: int) -> Weights:
         """The parameters ready for the loops: made once, unless someone holds them writeable."""
-        check_is_fitted(self)
-        parameters = tuple(getattr(self, name) for name in _PARAMETERS)
-        runtime = self._runtime
-        known = runtime.parameters
-        if len(known) == 3 and all(a is b for a, b in zip(parameters, known, strict=True)):
-            return runtime.weights
-        weights = self._make_weights(*parameters, n_threads)
-        if not any(array.flags.writeable for array in parameters):
-            runtime.parameters, runtime.weights = parameters, weights
+        self._check_fitted()
+        weights = self._known_weights()
+        if weights is None:
+            parameters = self._parameters()
+            weights = self._make_weights(*parameters, n_threads)
+            if not any(array.flags.writeable for array in parameters):
+                self._runtime.known = (parameters, weights)
         return weights
 
     def _make_weights(self, components, a, b, n_threads: int, dtype=None) -> Weights:
-        components = np.asarray(components)
         dtype = dtype or real_dtype(components, np.float64)
-        shapes = {"components_": components.shape, "intercept_visible_": np.shape(a)}
-        shapes["intercept_hidden_"] = np.shape(b)
-        if shapes["components_"] != (np.size(b), np.size(a)):
+        shapes = {n: v.shape for n, v in zip(_PARAMETERS, (components, a, b), strict=True)}
+        if 0 in components.shape or components.shape != b.shape + a.shape or components.ndim != 2:
             raise ValueError(f"parameters do not fit together: shapes {shapes}")
         visible, hidden = (unit_values()[unit] for unit in self._units())
         return Weights(
             components.T.astype(dtype, copy=False),
-            np.asarray(a, dtype),
-            np.asarray(b, dtype),
+            a.astype(dtype, copy=False),
+            b.astype(dtype, copy=False),
             visible,
             hidden,
             n_threads,
@@ -161,11 +183,14 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         H : ndarray of shape (n_samples, n_components)
             For Bernoulli units the probabilities P(h = 1 | v); float32 for float32 input.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
-        X = self._rows(X)
-        out = np.empty((X.shape[0], self.components_.shape[0]), real_dtype(X, self._state_dtype))
-        self._mean(X, True, out, n_threads)
+        return self._hidden_means(self._rows(X), n_threads)
+
+    def _hidden_means(self, rows, n_threads: int) -> np.ndarray:
+        dtype = real_dtype(rows, self._state_dtype)
+        out = np.empty((rows.shape[0], self.components_.shape[0]), dtype)
+        self._mean(rows, True, out, n_threads)
         return out
 
     def inverse_transform(self, H):
@@ -180,7 +205,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         -------
         X : ndarray of shape (n_samples, n_features)
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         dtype = self.components_.dtype
         H = np.ascontiguousarray(check_array(H, dtype=[dtype, np.uint8, np.int8, np.bool_]))
@@ -188,7 +213,10 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             raise ValueError(
                 f"H has {H.shape[1]} columns, but the model has {self.components_.shape[0]} hidden units"
             )
-        out = np.empty((H.shape[0], self.components_.shape[1]), dtype)
+        return self._visible_means(H, n_threads)
+
+    def _visible_means(self, H, n_threads: int) -> np.ndarray:
+        out = np.empty((H.shape[0], self.components_.shape[1]), self.components_.dtype)
         self._mean(H, False, out, n_threads)
         return out
 
@@ -218,7 +246,13 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         -------
         X_reconstructed : ndarray of shape (n_samples, n_features)
         """
-        return self.inverse_transform(self.transform(X))
+        self._check_fitted()
+        n_threads = check_n_threads(self.n_threads)
+        return self._reconstruct(self._rows(X), n_threads)
+
+    def _reconstruct(self, rows, n_threads: int) -> np.ndarray:
+        means = self._hidden_means(rows, n_threads)
+        return self._visible_means(means.astype(self.components_.dtype, copy=False), n_threads)
 
     # --- draws -----------------------------------------------------------------------------------
 
@@ -242,7 +276,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         v_new : ndarray of shape (n_samples, n_features)
             bool for Bernoulli units, int8 (-1, +1) for spins.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         _check_count("n_steps", n_steps, 0)
         _check_count("first_chain", first_chain, 0)
@@ -269,7 +303,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         v : ndarray of shape (n_samples, n_features)
             bool for Bernoulli units, int8 (-1, +1) for spins.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         _check_count("n_samples", n_samples, 1)
         _check_count("n_steps", n_steps, 0)
@@ -287,9 +321,8 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             )
             source.take_draws(3 if low else 2)
         else:
-            v_init = np.asarray(v_init)
-            if v_init.ndim == 1:
-                v_init = np.repeat(v_init[np.newaxis], n_samples, axis=0)
+            if np.ndim(v_init) == 1:
+                v_init = np.repeat(np.asarray(v_init)[np.newaxis], n_samples, axis=0)
             source = self._visible(self._rows(v_init), self._levels(), n_threads)
             if source.n_rows != n_samples:
                 raise ValueError(f"v_init has {source.n_rows} rows, but n_samples={n_samples}")
@@ -339,11 +372,12 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         -------
         F : ndarray of shape (n_samples,), float64
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
-        return self._free_energy(self._visible(self._rows(X), self._levels(), n_threads), n_threads)
+        return self._free_energy(self._rows(X), n_threads)
 
-    def _free_energy(self, source, n_threads: int) -> np.ndarray:
+    def _free_energy(self, rows, n_threads: int) -> np.ndarray:
+        source = self._visible(rows, self._levels(), n_threads)
         weights = self._weights(n_threads)
         hidden, visible = np.empty(source.n_rows), np.empty(source.n_rows)
         with single_threaded_blas():
@@ -363,7 +397,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         -------
         E : ndarray of shape (n_samples,), float64
         """
-        check_is_fitted(self)
+        self._check_fitted()
         V = check_array(V, dtype=np.float64)
         H = check_array(H, dtype=np.float64)
         expected = (len(V), self.components_.shape[1]), (len(V), self.components_.shape[0])
@@ -385,7 +419,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         log_z : LogPartition
             With its error bars; ``float(log_z)`` is the value.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         if method not in ("auto", "exact"):
             raise ValueError(f"method must be 'auto' or 'exact', got {method!r}")
@@ -394,10 +428,8 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} units, but the layers have "
                 f"{self.components_.shape[1]} and {self.components_.shape[0]}"
             )
-        parameters = (getattr(self, name) for name in _PARAMETERS)
-        return exact_log_partition(
-            self._make_weights(*parameters, n_threads, dtype=np.float64), n_threads
-        )
+        weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
+        return exact_log_partition(weights, n_threads)
 
     def log_likelihood(self, X):
         """ln P(v) = -F(v) - ln Z for each row, in nats; `log_partition` says when ln Z can be had.

@@ -8,12 +8,11 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_is_fitted
 
 from fastnn._kernels.gibbs import unpack_states
-from fastnn._validation import spans
+from fastnn._validation import MAX_THREADS, check_n_threads, spans
 from fastnn.energy._fit import stochastic_pseudo_likelihood
-from fastnn.energy.rbm import RBM
+from fastnn.energy.rbm import MAX_ROWS, RBM
 
 
 class BernoulliRBM(RBM):
@@ -69,11 +68,11 @@ class BernoulliRBM(RBM):
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both")],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "verbose": ["verbose"],
         "random_state": ["random_state"],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
     }
     _strict = False
     _shuffle = False
@@ -119,8 +118,10 @@ class BernoulliRBM(RBM):
     @property
     def h_samples_(self):
         """Hidden states of the persistent chains, 0 or 1 in the model's dtype."""
-        check_is_fitted(self)
-        chains = self._training_state["chains"]
+        self._check_fitted()
+        chains = self._training_state.get("chains")
+        if chains is None:
+            raise AttributeError("a model from from_parameters has no chains until it is trained")
         return unpack_states(chains, self.components_.shape[0]).astype(self.components_.dtype)
 
     def score_samples(self, X):
@@ -136,9 +137,10 @@ class BernoulliRBM(RBM):
         pseudo_likelihood : ndarray of shape (n_samples,), float64
             Random unless random_state is an int.
         """
-        check_is_fitted(self)
+        self._check_fitted()
+        n_threads = check_n_threads(self.n_threads)
         rng = check_random_state(self.random_state)
-        return stochastic_pseudo_likelihood(self, self._rows(X), rng)
+        return stochastic_pseudo_likelihood(self, self._rows(X), rng, n_threads)
 
     def _check_range(self, X, n_threads: int) -> None:
         least, most = spans(X, np.float64, n_threads)
@@ -150,10 +152,12 @@ class BernoulliRBM(RBM):
                 stacklevel=4,
             )
 
-    def _measured(self, X, monitors) -> dict[str, float]:
+    def _measured(self, X, monitors, n_threads: int) -> dict[str, float]:
         if not self.verbose:
             return {}
-        return {"pseudo-likelihood": float(self.score_samples(X).mean())}
+        rng = check_random_state(self.random_state)
+        scores = stochastic_pseudo_likelihood(self, X, rng, n_threads)
+        return {"pseudo-likelihood": float(scores.mean())}
 
     def _report(self, epoch: int, seconds: float, found: dict[str, float]) -> None:
         if self.verbose:

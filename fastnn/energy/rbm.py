@@ -9,12 +9,20 @@ from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from fastnn._kernels.core import unit_values
 from fastnn._kernels.train import Trainer
 from fastnn._threads import single_threaded_blas
-from fastnn._validation import check_n_threads, check_rows, random_key, real_dtype, visible_source
+from fastnn._validation import (
+    MAX_THREADS,
+    check_n_threads,
+    check_parameter,
+    check_rows,
+    features_kept_on_error,
+    random_key,
+    real_dtype,
+    visible_source,
+)
 from fastnn.energy._fit import MONITOR_ROWS, MONITORS, EarlyStopping, Monitors, Run, run_epochs
 from fastnn.energy._model import RBMModel
 
@@ -22,7 +30,7 @@ from fastnn.energy._model import RBMModel
 _SAMPLING = 0x9E3779B97F4A7C15
 _UNITS = tuple(unit_values())
 # A minibatch's means are fixed-point sums of this many rows at most, with ten bits to spare.
-_MAX_ROWS = 1 << 20
+MAX_ROWS = 1 << 20
 
 
 class RBM(CallbackSupportMixin, RBMModel):
@@ -131,9 +139,9 @@ class RBM(CallbackSupportMixin, RBMModel):
         "method": [StrOptions({"pcd", "cd"})],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, _MAX_ROWS, closed="both")],
+        "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both")],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
-        "n_chains": [Interval(Integral, 1, _MAX_ROWS, closed="both"), None],
+        "n_chains": [Interval(Integral, 1, MAX_ROWS, closed="both"), None],
         "optimizer": [StrOptions({"sgd", "adam"})],
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
@@ -152,7 +160,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         "monitor": [tuple, list],
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
         "random_state": ["random_state"],
     }
     _shuffle = True
@@ -254,17 +262,13 @@ class RBM(CallbackSupportMixin, RBMModel):
         >>> round(float(rbm.log_partition()), 4)
         4.4246
         """
-        W = np.asarray(W)
-        W = np.ascontiguousarray(W, W.dtype if W.dtype in (np.float32, np.float64) else np.float64)
+        W = check_parameter("W", W)
         if W.ndim != 2 or 0 in W.shape:
             raise ValueError(f"W must have shape (n_features, n_components), got {W.shape}")
-        a = np.zeros(W.shape[0]) if a is None else np.asarray(a)
-        b = np.zeros(W.shape[1]) if b is None else np.asarray(b)
+        a = np.zeros(W.shape[0]) if a is None else check_parameter("a", a)
+        b = np.zeros(W.shape[1]) if b is None else check_parameter("b", b)
         rbm = cls(W.shape[1], **params)
         rbm._validate_params()
-        for name, value in (("W", W), ("a", a), ("b", b)):
-            if not np.isfinite(value).all():
-                raise ValueError(f"{name} contains NaN or infinity")
         key = random_key(rbm.random_state)
         weights = rbm._make_weights(W.T, a, b, check_n_threads(rbm.n_threads))
         rbm.n_features_in_ = W.shape[0]
@@ -302,18 +306,21 @@ class RBM(CallbackSupportMixin, RBMModel):
         """
         n_threads = check_n_threads(self.n_threads)
         going_on = self.warm_start and hasattr(self, "components_")
-        X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
-        if X_val is not None:
-            X_val = check_rows(self, X_val, reset=False, state_dtype=self._state_dtype)
-        self._check_monitors()
-        self._check_range(X, n_threads)
-        key = self._training_state["key"] if going_on else random_key(self.random_state)
-        X, X_val = self._split(X, X_val, key)
-        context = self._init_callback_context(max_subtasks=self.n_iter)
-        context.call_on_fit_task_begin(estimator=self, X=X)
-        run = self._start(X, key, going_on, min(self.batch_size, X.shape[0]), n_threads)
-        self._run(run, X, X_val)
-        context.call_on_fit_task_end(estimator=self, X=X)
+        with features_kept_on_error(self):
+            X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
+            self._check_range(X, n_threads)
+            if X_val is not None:
+                X_val = check_rows(self, X_val, reset=False, state_dtype=self._state_dtype)
+                self._check_range(X_val, n_threads)
+            self._check_monitors()
+            key = self._training_state["key"] if going_on else random_key(self.random_state)
+            X_train, X_val = self._split(X, X_val, key)
+            context = self._init_callback_context(max_subtasks=self.n_iter)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            batch_size = min(self.batch_size, X_train.shape[0])
+            run = self._start(X_train, key, going_on, batch_size, n_threads)
+        self._run(run, X_train, X_val, {"X": X, "y": y})
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -331,10 +338,15 @@ class RBM(CallbackSupportMixin, RBMModel):
         """
         n_threads = check_n_threads(self.n_threads)
         going_on = hasattr(self, "components_")
-        X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
-        self._check_range(X, n_threads)
-        key = self._training_state["key"] if going_on else random_key(self.random_state)
-        run = self._start(X, key, going_on, X.shape[0], n_threads)
+        with features_kept_on_error(self):
+            X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
+            self._check_range(X, n_threads)
+            if X.shape[0] > MAX_ROWS:
+                raise ValueError(
+                    f"X has {X.shape[0]} rows, but a minibatch at most {MAX_ROWS}; use fit"
+                )
+            key = self._training_state["key"] if going_on else random_key(self.random_state)
+            run = self._start(X, key, going_on, X.shape[0], n_threads)
         try:
             run.epoch(0, shuffle=False)
         finally:
@@ -354,7 +366,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         log_p : ndarray of shape (n_samples,), float64
             In nats. Costs n_features evaluations of the free energy a row.
         """
-        check_is_fitted(self)
+        self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         source = self._visible(self._rows(X), self._levels(), n_threads)
         out = np.empty(source.n_rows)
@@ -406,13 +418,14 @@ class RBM(CallbackSupportMixin, RBMModel):
     def _start(self, X, key: int, going_on: bool, batch_size: int, n_threads: int) -> Run:
         """Parameters, chains and source of a fit; a model that goes on trains in its own precision."""
         state = self._training_state if going_on else {"step": 0, "n_updates": 0}
-        mean = np.asarray(X.mean(axis=0, dtype=np.float64)).ravel()
+        mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / X.shape[0]
         dtype = self.components_.dtype if going_on else real_dtype(X, self._state_dtype)
         if going_on:
+            self._check_fitted()
             W, a, b = self.components_.T, self.intercept_visible_, self.intercept_hidden_
         else:
             W, a, b = self._initial_parameters(X, mean, dtype, key)
-        weights = self._make_weights(np.asarray(W).T, a, b, n_threads, dtype=dtype)
+        weights = self._make_weights(W.T, a, b, n_threads, dtype=dtype)
         source = visible_source(
             X, self.visible, self.binarize, strict=self._strict, dtype=dtype, n_threads=n_threads
         )
@@ -441,12 +454,15 @@ class RBM(CallbackSupportMixin, RBMModel):
             trainer.start_offsets(mean, 0.0 if self.hidden == "spin" else 0.5)
         return Run(self, trainer, source, batch_size, key, n_threads)
 
-    def _run(self, run: Run, X, X_val) -> None:
-        """Train with monitors and early stopping, whatever happens keeping the last good parameters."""
+    def _run(self, run: Run, X, X_val, shown: dict) -> None:
+        """Train with monitors and early stopping, whatever happens keeping the last good parameters.
+
+        shown: X and y for callbacks.
+        """
         self._adopt(run.weights, run.key ^ _SAMPLING)
         rows = self._monitor_rows(X, run)
         validation = None if X_val is None else self._monitor_rows(X_val, run)
-        monitors = Monitors(self.monitor, rows, validation)
+        monitors = Monitors(self.monitor, rows, validation, run.n_threads)
         stopping = None
         if self.early_stopping:
             name = "pseudo_likelihood" if self.early_stopping is True else self.early_stopping
@@ -459,7 +475,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         self.history_ = history = {"epoch": [], "time": []}
 
         def after_epoch(number: int, seconds: float) -> bool:
-            found = self._measured(X, monitors)
+            found = self._measured(X, monitors, run.n_threads)
             for name, value in {"epoch": number + 1, "time": seconds, **found}.items():
                 history.setdefault(name, []).append(value)
             self._report(number + 1, seconds, found)
@@ -467,7 +483,7 @@ class RBM(CallbackSupportMixin, RBMModel):
 
         done = 0
         try:
-            done = run_epochs(run, self.n_iter, self._shuffle, X=X, after_epoch=after_epoch)
+            done = run_epochs(run, self.n_iter, self._shuffle, shown, after_epoch)
         finally:
             done = done or len(history["epoch"])
             if stopping is not None:
@@ -486,7 +502,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         run.weights.gibbs(source, 0, run.key ^ _SAMPLING, 0, 0, None, out, 1)
         return out
 
-    def _measured(self, X, monitors: Monitors) -> dict[str, float]:
+    def _measured(self, X, monitors: Monitors, n_threads: int) -> dict[str, float]:
         return monitors.measure(self)
 
     def _report(self, epoch: int, seconds: float, found: dict[str, float]) -> None:

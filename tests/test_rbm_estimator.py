@@ -1,0 +1,608 @@
+"""RBM and BernoulliRBM as scikit-learn estimators: its checks, tools, callbacks and numbers."""
+
+import copy
+import inspect
+import pickle
+import re
+from unittest import mock
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import BernoulliRBM as SklearnBernoulliRBM
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils._test_common.instance_generator import (
+    INIT_PARAMS,
+    PER_ESTIMATOR_CHECK_PARAMS,
+    PER_ESTIMATOR_XFAIL_CHECKS,
+    _get_check_estimator_ids,
+)
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from fastnn import RBM, BernoulliRBM
+from fastnn.energy import _model, rbm
+
+BOTH = pytest.mark.parametrize("Model", [RBM, BernoulliRBM])
+PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
+
+
+def bars(n_rows=90, n_features=16, dtype=np.float64, seed=0):
+    """Rows of 0 and 1 of which some are lit together, so that there is something to learn."""
+    rng = np.random.default_rng(seed)
+    lit = rng.random((n_rows, n_features // 4)) < 0.4
+    noise = rng.random((n_rows, n_features)) < 0.05
+    return (np.repeat(lit, 4, axis=1) ^ noise).astype(dtype)
+
+
+def make(Model, **params):
+    defaults = {"n_components": 6, "n_iter": 3, "batch_size": 10, "n_threads": 1, "random_state": 0}
+    return Model(**{**defaults, **params})
+
+
+def assert_same_model(one, two):
+    for name in PARAMETERS:
+        assert_array_equal(getattr(one, name), getattr(two, name), strict=True)
+
+
+# --- scikit-learn's own checks -------------------------------------------------------------------
+
+
+def checks(estimator, params, exceptions):
+    """scikit-learn's checks of an estimator, with what scikit-learn grants its own BernoulliRBM."""
+    with mock.patch.dict(PER_ESTIMATOR_CHECK_PARAMS, {type(estimator): params}):
+        return list(
+            estimator_checks_generator(estimator, expected_failed_checks=exceptions, mark="xfail")
+        )
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    checks(
+        BernoulliRBM(**INIT_PARAMS[SklearnBernoulliRBM]),
+        PER_ESTIMATOR_CHECK_PARAMS[SklearnBernoulliRBM],
+        PER_ESTIMATOR_XFAIL_CHECKS[SklearnBernoulliRBM],
+    ),
+    ids=_get_check_estimator_ids,
+)
+@pytest.mark.filterwarnings("ignore:BernoulliRBM takes values")
+def test_sklearn_checks_of_bernoulli_rbm(estimator, check):
+    check(estimator)
+
+
+def squashed(check_rows):
+    """check_rows, then |x| / (1 + |x|), which lies in [0, 1) and keeps the zeros of sparse X."""
+
+    def gate(*args, **kwargs):
+        X = check_rows(*args, **kwargs)
+        if X.dtype.kind != "f":
+            return X
+        X = X.copy()
+        values = X.data if sp.issparse(X) else X
+        values[...] = abs(values) / (1 + abs(values))
+        return X
+
+    return gate
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    checks(
+        RBM(**INIT_PARAMS[SklearnBernoulliRBM]),
+        PER_ESTIMATOR_CHECK_PARAMS[SklearnBernoulliRBM],
+        {},
+    ),
+    ids=_get_check_estimator_ids,
+)
+def test_sklearn_checks_of_rbm_on_scaled_inputs(estimator, check, monkeypatch):
+    """The checks' data lie outside [0, 1], which RBM refuses. So rows are scaled at the one gate
+    that all of them pass, after RBM's own validation: what is checked is RBM, not a wrapper."""
+    for module in (_model, rbm):
+        monkeypatch.setattr(module, "check_rows", squashed(module.check_rows))
+    check(estimator)
+
+
+# --- signature -----------------------------------------------------------------------------------
+
+
+def test_signature_is_that_of_sklearn_and_more_by_keyword():
+    theirs = inspect.signature(SklearnBernoulliRBM).parameters
+    ours = inspect.signature(BernoulliRBM).parameters
+    assert list(ours)[: len(theirs)] == list(theirs)
+    for name, parameter in theirs.items():
+        assert (ours[name].default, ours[name].kind) == (parameter.default, parameter.kind)
+    more = list(ours)[len(theirs) :]
+    assert more == ["n_threads"]
+    assert ours["n_threads"].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_public_attributes_and_methods_of_sklearn_exist():
+    X = bars()
+    theirs = SklearnBernoulliRBM(4, n_iter=1, random_state=0).fit(X)
+    ours = BernoulliRBM(4, n_iter=1, random_state=0).fit(X)
+    for name in dir(theirs):
+        if not name.startswith("_"):
+            assert hasattr(ours, name), name
+    for name in ("components_", "intercept_visible_", "intercept_hidden_", "h_samples_"):
+        mine, other = getattr(ours, name), getattr(theirs, name)
+        assert (mine.shape, mine.dtype) == (other.shape, other.dtype), name
+    assert set(np.unique(ours.h_samples_)) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix, sp.csc_array])
+@pytest.mark.parametrize("grey", [False, True])
+def test_transform_and_free_energy_equal_those_of_sklearn(dtype, container, grey):
+    rng = np.random.default_rng(1)
+    X = bars(50, 132, dtype)
+    X = X * rng.random(X.shape).astype(dtype) if grey else X
+    theirs = SklearnBernoulliRBM(70, n_iter=1, random_state=0).fit(X)
+    ours = BernoulliRBM(70, n_iter=0, random_state=0).fit(X)
+    for name, scale in zip(PARAMETERS, (0.3, 1, 1), strict=True):
+        value = rng.normal(0, scale, getattr(theirs, name).shape).astype(dtype)
+        setattr(theirs, name, value)
+        setattr(ours, name, value)
+    # States are summed in fixed point of 30 or 50 bits, relative to the sum of a unit's weights.
+    tolerance = 5e-6 if dtype == np.float32 else 5e-13
+    got = ours.transform(container(X))
+    assert got.dtype == dtype
+    assert_allclose(got, theirs.transform(container(X)), rtol=0, atol=tolerance)
+    exact = theirs._free_energy(X.astype(np.float64))
+    assert_allclose(ours.free_energy(container(X)), exact, rtol=tolerance)
+
+
+def test_score_samples_is_the_stochastic_one_of_sklearn():
+    X = bars(400)
+    ours = BernoulliRBM(6, n_iter=5, random_state=0).fit(X)
+    theirs = SklearnBernoulliRBM(6, n_iter=1, random_state=0).fit(X)
+    for name in PARAMETERS:
+        setattr(theirs, name, getattr(ours, name))
+    for X_ in (X, sp.csr_array(X)):
+        assert_allclose(ours.score_samples(X_), theirs.score_samples(X), rtol=1e-8)
+
+
+def test_exact_score_is_the_mean_of_the_stochastic_one():
+    X = bars(20)
+    model = make(RBM).fit(X)
+    stochastic = BernoulliRBM.from_parameters(
+        model.components_.T, model.intercept_visible_, model.intercept_hidden_
+    )
+    drawn = [stochastic.set_params(random_state=s).score_samples(X) for s in range(300)]
+    error = np.std(drawn, axis=0) / np.sqrt(len(drawn))
+    assert (abs(np.mean(drawn, axis=0) - model.score_samples(X)) < 5 * error).all()
+
+
+# --- scikit-learn's tools ------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_clone_is_unfitted_and_fits_to_the_same(Model, dtype):
+    X = bars(dtype=dtype)
+    model = make(Model).fit(X)
+    again = clone(model)
+    assert not hasattr(again, "components_")
+    assert again.get_params() == model.get_params()
+    assert_same_model(again.fit(X), model)
+
+
+def by_joblib(model, folder, **how):
+    joblib.dump(model, folder / "model.joblib")
+    return joblib.load(folder / "model.joblib", **how)
+
+
+COPIES = {
+    "pickle": lambda model, folder: pickle.loads(pickle.dumps(model)),
+    "joblib": by_joblib,
+    "joblib mapped": lambda model, folder: by_joblib(model, folder, mmap_mode="r"),
+    "copy": lambda model, folder: copy.copy(model),
+    "deepcopy": lambda model, folder: copy.deepcopy(model),
+}
+
+
+@BOTH
+@pytest.mark.parametrize("how", COPIES)
+def test_copies_are_the_same_and_go_on_the_same(Model, how, tmp_path):
+    X = bars(dtype=np.float32)
+    model = make(Model).fit(X)
+    model.gibbs(X)
+    twin = COPIES[how](model, tmp_path)
+    assert_same_model(model, twin)
+    assert not twin.components_.flags.writeable
+    assert_array_equal(model.transform(X), twin.transform(X))
+    assert_array_equal(model.gibbs(X, 3), twin.gibbs(X, 3))  # the model's own stream goes along
+    before = twin.components_.copy()
+    assert_same_model(model.partial_fit(X), twin.partial_fit(X))
+    assert (twin.components_ != before).any()
+
+
+@BOTH
+def test_grid_search_and_pipeline_with_logistic_regression(Model):
+    X = bars(120)
+    y = X[:, :4].sum(axis=1) > 2
+    features = make(Model, n_components=8, learning_rate=0.3)
+    pipeline = Pipeline([("rbm", features), ("logistic", LogisticRegression(C=100))])
+    search = GridSearchCV(pipeline, {"rbm__n_iter": [0, 30]}, cv=3).fit(X, y)
+    assert search.best_params_["rbm__n_iter"] == 30
+    assert search.best_score_ > 0.9
+
+
+@BOTH
+def test_grid_search_by_the_models_own_score(Model):
+    X = bars(120)
+
+    def score(model, X, y=None):
+        return model.score_samples(X).mean()
+
+    search = GridSearchCV(
+        make(Model), {"learning_rate": [1e-6, 0.1], "n_iter": [20]}, scoring=score
+    )
+    assert search.fit(X).best_params_["learning_rate"] == 0.1
+
+
+@BOTH
+def test_pandas_in_and_out(Model, recwarn):
+    X = bars()
+    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(16)])
+    plain, named = make(Model, verbose=0).fit(X), make(Model).fit(frame)
+    assert_same_model(plain, named)
+    assert_array_equal(named.feature_names_in_, frame.columns)
+    names = named.get_feature_names_out()
+    assert_array_equal(names, [f"{Model.__name__.lower()}{j}" for j in range(6)])
+    H = named.set_output(transform="pandas").transform(frame)
+    assert isinstance(H, pd.DataFrame)
+    assert_array_equal(H.columns, names)
+    assert_array_equal(H, plain.transform(X))
+    for method in ("reconstruct", "free_energy", "score_samples"):
+        assert_array_equal(getattr(named, method)(frame), getattr(plain, method)(X))
+    assert_array_equal(named.gibbs(frame, random_state=0), plain.gibbs(X, random_state=0))
+    start = {"v_init": frame, "random_state": 0}
+    assert named.sample(len(frame), 2, **start).shape == X.shape
+    named.partial_fit(frame)
+    assert [str(w.message) for w in recwarn] == []
+    with pytest.raises(ValueError, match="feature names should match"):
+        named.transform(frame[frame.columns[::-1]])
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        named.transform(X)
+
+
+@BOTH
+def test_set_output_does_not_reach_into_fit(Model):
+    X = bars()
+    assert_same_model(make(Model).fit(X), make(Model).set_output(transform="pandas").fit(X))
+
+
+def test_verbose_fit_of_a_data_frame_warns_of_nothing(recwarn, capsys):
+    frame = pd.DataFrame(bars(), columns=[f"pixel{i}" for i in range(16)])
+    make(BernoulliRBM, verbose=1).fit(frame)
+    make(RBM, verbose=1, early_stopping=True).fit(frame)
+    assert capsys.readouterr().out.count("\n") == 6
+    assert [str(w.message) for w in recwarn] == []
+
+
+# --- callbacks -----------------------------------------------------------------------------------
+
+
+class Recorder:
+    """A callback that notes what it is called with, and stops or fails when it is told to."""
+
+    def __init__(self, stop_at=None, fail_at=None):
+        self.stop_at, self.fail_at = stop_at, fail_at
+        self.calls, self.models, self.rows = [], [], []
+
+    def setup(self, estimator, context):
+        self.calls.append("setup")
+
+    def teardown(self, estimator, context):
+        self.calls.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, y=None, fitted_estimator=None):
+        self.calls.append(context.task_name)
+        if context.task_name != "epoch":
+            return False
+        self.models.append(fitted_estimator)
+        self.rows.append((X, y))
+        if self.fail_at == len(self.models):
+            raise RuntimeError("the callback failed")
+        return self.stop_at == len(self.models)
+
+
+@BOTH
+def test_callbacks_see_every_epoch_and_a_model_that_works(Model):
+    X = bars()
+    y = np.arange(len(X))
+    seen = Recorder()
+    model = make(Model).set_callbacks(seen).fit(X, y)
+    assert seen.calls == ["setup", "epoch", "epoch", "epoch", "fit", "teardown"]
+    for number, (snapshot, rows) in enumerate(zip(seen.models, seen.rows, strict=True), 1):
+        assert_array_equal(snapshot.components_, make(Model, n_iter=number).fit(X).components_)
+        assert_array_equal(rows[0], X)
+        assert rows[1] is y
+        assert snapshot.transform(X).shape == (len(X), 6)
+    assert_same_model(model, make(Model).fit(X))
+
+
+@BOTH
+def test_a_callback_stops_training_by_returning_true(Model):
+    X = bars()
+    model = make(Model, n_iter=50).set_callbacks(Recorder(stop_at=2)).fit(X)
+    assert model.n_iter_ == 2
+    assert_same_model(model, make(Model, n_iter=2).fit(X))
+
+
+@BOTH
+def test_a_callbacks_error_leaves_the_model_usable(Model):
+    X = bars()
+    failing = Recorder(fail_at=2)
+    model = make(Model).set_callbacks(failing)
+    with pytest.raises(RuntimeError, match="the callback failed"):
+        model.fit(X)
+    assert failing.calls[-1] == "teardown"
+    assert_same_model(model, make(Model, n_iter=2).fit(X))
+    assert model.n_iter_ == 2
+    model.transform(X)
+    model.set_callbacks().fit(X)
+    assert_same_model(model, make(Model).fit(X))
+
+
+@BOTH
+def test_scikit_learns_scoring_monitor(Model):
+    X = bars()
+    y = X[:, 0]
+
+    def score(model, X, y):
+        return {"energy": model.free_energy(X).mean(), "rows": len(y)}
+
+    monitor = ScoringMonitor(scoring=score)
+    params = {"early_stopping": True} if Model is RBM else {}
+    make(Model, **params).set_callbacks(monitor).fit(X, y)
+    log = monitor.get_logs().data
+    scores = [entry["energy"] for entry in log if entry["task_name"] == "epoch"]
+    assert len(scores) == 3
+    assert len(set(scores)) == 3
+    assert all(entry["rows"] == len(X) for entry in log if "rows" in entry)
+
+
+@BOTH
+def test_scikit_learns_progress_bar(Model, capsys):
+    make(Model).set_callbacks(ProgressBar()).fit(bars())
+    out = capsys.readouterr().out
+    assert f"{Model.__name__} - fit" in out
+    assert "100%" in out
+
+
+def test_a_progress_bar_on_a_pipeline_reaches_the_rbm(capsys):
+    X = bars()
+    pipeline = make_pipeline(make(RBM), LogisticRegression())
+    pipeline.set_callbacks(ProgressBar()).fit(X, X[:, 0])
+    assert "RBM - fit" in capsys.readouterr().out
+
+
+# --- partial_fit and warm start ------------------------------------------------------------------
+
+
+@BOTH
+def test_partial_fit_returns_self_and_keeps_float32(Model):
+    X = bars(dtype=np.float32)
+    model = make(Model)
+    assert model.partial_fit(X[:10]) is model
+    assert model.partial_fit(X[10:37]) is model
+    for name in PARAMETERS:
+        assert getattr(model, name).dtype == np.float32
+
+
+@BOTH
+def test_partial_fit_of_every_batch_is_an_epoch_of_fit(Model):
+    X = bars()
+    fitted, params = make(Model, n_iter=1), {}
+    if Model is RBM:
+        params = {"init": "normal", "centering": False}
+        fitted.set_params(**params)._shuffle = False
+    parts = make(Model, **params)
+    for start in range(0, len(X), 10):
+        parts.partial_fit(X[start : start + 10])
+    assert_same_model(fitted.fit(X), parts)
+
+
+@BOTH
+@pytest.mark.parametrize("n_rows", [1, 4, 10, 60])
+def test_partial_fit_weighs_a_batch_of_any_size_by_its_own(Model, n_rows):
+    """From zero biases, the first update moves them by rate x (data mean - 1/2) on average."""
+    X = np.ones((n_rows, 40))
+    params = {"init": "normal"} if Model is RBM else {}
+    model = Model(2, batch_size=4000, learning_rate=0.1, random_state=0, **params).partial_fit(X)
+    assert_allclose(model.intercept_visible_, 0.05, atol=0.005)
+
+
+def test_fit_weighs_a_short_last_batch_by_its_own_size():
+    rows = np.ones((11, 30))
+    model = BernoulliRBM(2, batch_size=10, n_iter=1, random_state=0).fit(rows)
+    twin = BernoulliRBM(2, batch_size=10, n_iter=1, random_state=0)
+    twin.partial_fit(rows[:10]).partial_fit(rows[10:])
+    assert_same_model(model, twin)
+
+
+def test_warm_start_goes_on_where_fit_stopped():
+    X = bars()
+    straight = make(RBM, n_iter=4, momentum=0.5).fit(X)
+    halves = make(RBM, n_iter=2, momentum=0.5, warm_start=True).fit(X)
+    assert_same_model(halves, make(RBM, n_iter=2, momentum=0.5).fit(X))
+    assert_same_model(halves.fit(X), straight)
+    assert halves.n_iter_ == 2
+    cold = make(RBM, n_iter=2, momentum=0.5).fit(X).fit(X)
+    assert_same_model(cold, make(RBM, n_iter=2, momentum=0.5).fit(X))
+
+
+def test_training_goes_on_from_parameters():
+    X = bars()
+    W = np.random.default_rng(0).normal(0, 0.1, (16, 5))
+    model = RBM.from_parameters(W, random_state=0, warm_start=True, n_iter=1, batch_size=10)
+    near = model.fit(X).components_
+    assert 0 < abs(near - W.T).max() < 0.2
+    assert (model.partial_fit(X).components_ != near).any()
+
+
+# --- early stopping, monitors, sparse, verbose ---------------------------------------------------
+
+
+@pytest.mark.parametrize("criterion", [True, "pseudo_likelihood", "free_energy_gap"])
+def test_early_stopping_stops_an_over_fitting_run_and_keeps_the_best(criterion):
+    rng = np.random.default_rng(0)
+    X, X_val = rng.random((24, 20)) < 0.5, rng.random((60, 20)) < 0.5  # nothing to learn but noise
+    params = {"learning_rate": 0.5, "n_iter": 150, "batch_size": 12, "n_components": 30}
+    seen = Recorder()
+    model = make(RBM, **params, early_stopping=criterion, n_iter_no_change=6)
+    model.set_callbacks(seen).fit(X, X_val=X_val)
+    assert 6 < model.n_iter_ < 150
+    assert len(model.history_["epoch"]) == model.n_iter_
+    assert len(seen.models) == model.n_iter_
+    kept = [np.array_equal(model.components_, epoch.components_) for epoch in seen.models]
+    assert kept.index(True) == model.n_iter_ - 7  # six epochs without a better one followed
+    if criterion == "free_energy_gap":
+        gaps = model.history_["free_energy_gap"]
+        assert np.argmin(gaps) == kept.index(True)
+    free = make(RBM, **params).fit(X)
+    assert model.score_samples(X_val).mean() > free.score_samples(X_val).mean()
+
+
+def test_early_stopping_sets_rows_aside_by_itself():
+    X = bars(100)
+    model = make(RBM, early_stopping=True, validation_fraction=0.2, n_iter=2).fit(X)
+    assert len(model.history_["free_energy_gap"]) == 2
+    assert (model.components_ != make(RBM, n_iter=2).fit(X).components_).any()
+
+
+def test_history_holds_what_the_monitors_say():
+    X, X_val = bars(), bars(seed=1)
+    model = make(RBM, n_iter=4).fit(X, X_val=X_val)
+    history = model.history_
+    names = {"epoch", "time", "reconstruction", "pseudo_likelihood", "free_energy_gap"}
+    assert set(history) == names
+    assert history["epoch"] == [1, 2, 3, 4]
+    assert all(len(values) == 4 for values in history.values())
+    assert min(history["time"]) > 0
+    last = np.mean((X - model.reconstruct(X)) ** 2)
+    assert history["reconstruction"][-1] == pytest.approx(last, rel=1e-12)
+    gap = model.free_energy(X_val).mean() - model.free_energy(X).mean()
+    assert history["free_energy_gap"][-1] == pytest.approx(gap, rel=1e-9)
+    assert set(make(RBM).fit(X).history_) == names - {"free_energy_gap"}
+    assert set(make(RBM, monitor=["reconstruction"]).fit(X).history_) == {
+        "epoch",
+        "time",
+        "reconstruction",
+    }
+    assert_same_model(model, make(RBM, n_iter=4, monitor=()).fit(X))
+
+
+@pytest.mark.parametrize("container", [sp.csr_array, sp.csr_matrix, sp.csc_array, sp.coo_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.uint8, np.bool_])
+@BOTH
+def test_sparse_data_give_bitwise_the_same_model(Model, container, dtype):
+    X = bars(dtype=dtype)
+    dense, sparse = make(Model).fit(X), make(Model).fit(container(X))
+    assert_same_model(dense, sparse)
+    assert_array_equal(dense.transform(X), sparse.transform(container(X)))
+    assert_array_equal(dense.gibbs(X, random_state=0), sparse.gibbs(container(X), random_state=0))
+
+
+def test_sparse_data_give_the_same_history_and_stop_at_the_same_epoch():
+    X, X_val = bars(), bars(seed=1)
+    params = {"early_stopping": True, "n_iter": 30}
+    dense = make(RBM, **params).fit(X, X_val=X_val)
+    sparse = make(RBM, **params).fit(sp.csr_array(X), X_val=sp.csr_array(X_val))
+    assert_same_model(dense, sparse)
+    for name in dense.history_.keys() - {"time"}:
+        assert_allclose(dense.history_[name], sparse.history_[name], rtol=1e-12, err_msg=name)
+
+
+def test_verbose_lines(capsys):
+    X = bars()
+    make(BernoulliRBM, verbose=1, n_iter=2).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    # scikit-learn's format, to the letter
+    pattern = r"\[BernoulliRBM\] Iteration (\d), pseudo-likelihood = -\d+\.\d\d, time = \d+\.\d\ds"
+    assert [re.fullmatch(pattern, line)[1] for line in lines] == ["1", "2"]
+    make(RBM, verbose=True, n_iter=2, monitor=("reconstruction",)).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    pattern = r"\[RBM\] Epoch (\d), reconstruction = \d\.\d{4}, time = \d+\.\d\ds"
+    assert [re.fullmatch(pattern, line)[1] for line in lines] == ["1", "2"]
+    make(RBM).fit(X)
+    make(BernoulliRBM).fit(X)
+    assert capsys.readouterr().out == ""
+
+
+# --- every parameter does something --------------------------------------------------------------
+
+# Parameter: (a value that must change the weights or the history, what else is set in both fits).
+CHANGES = {
+    "n_components": (7, {}),
+    "visible": ("spin", {}),
+    "hidden": ("spin", {}),
+    "method": ("cd", {}),
+    "n_gibbs_steps": (2, {}),
+    "learning_rate": (0.01, {}),
+    "batch_size": (9, {"n_chains": 10}),
+    "n_iter": (4, {}),
+    "n_chains": (11, {}),
+    "optimizer": ("adam", {}),
+    "momentum": (0.5, {}),
+    "l1": (0.01, {}),
+    "l2": (0.01, {}),
+    "sparsity_target": (0.1, {}),
+    "sparsity_cost": (0.5, {"sparsity_target": 0.1}),
+    "centering": (False, {}),
+    "init": ("normal", {}),
+    "binarize": ("threshold", {"grey": True}),
+    "sample_visible": (False, {}),
+    "sample_last_hidden": (True, {}),
+    "early_stopping": (True, {}),
+    "validation_fraction": (0.3, {"early_stopping": True}),
+    "n_iter_no_change": (1, {"early_stopping": True, "n_iter": 30}),
+    "tol": (1e6, {"early_stopping": True, "n_iter": 10}),
+    "monitor": (("reconstruction",), {}),
+    "random_state": (1, {}),
+}
+# Parameters that must change nothing in the model; tests elsewhere say what they do.
+CHECKED_ELSEWHERE = {
+    "verbose": test_verbose_lines,
+    "warm_start": test_warm_start_goes_on_where_fit_stopped,
+    "n_threads": "tests/test_concurrency.py::test_one_thread_is_no_thread_more",
+}
+
+
+def outcome(grey=False, **params):
+    X = bars()
+    X = X * 0.6 + 0.1 if grey else X
+    model = make(RBM, **params).fit(X)
+    history = {name: values for name, values in model.history_.items() if name != "time"}
+    return [getattr(model, name).tolist() for name in PARAMETERS], history
+
+
+def test_the_table_knows_every_parameter():
+    names = set(inspect.signature(RBM).parameters)
+    assert set(CHANGES) | set(CHECKED_ELSEWHERE) == names
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_parameter_changes_something(name):
+    value, rest = CHANGES[name]
+    default = inspect.signature(RBM).parameters[name].default
+    assert default != value
+    before, after = outcome(**rest), outcome(**{**rest, name: value})
+    assert before == outcome(**rest)
+    assert before != after
+
+
+def test_binarize_sample_draws_afresh_at_every_visit():
+    grey = np.full((40, 16), 0.5)
+    fits = [make(RBM, binarize=how, n_iter=2).fit(grey) for how in (None, "threshold", "sample")]
+    assert len({model.components_.tobytes() for model in fits}) == 3
