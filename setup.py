@@ -108,7 +108,7 @@ def loops() -> list[Extension]:
         Extension(
             f"fastnn._kernels.{path.stem}",
             [str(path)],
-            include_dirs=[str(CSRC)],
+            include_dirs=[str(CSRC), "fastnn/_kernels"],
             depends=[*HEADERS, *map(str, ROOMS), str(CSRC / "dispatch.c")],
             extra_compile_args=flags,
             extra_link_args=link,

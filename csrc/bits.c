@@ -14,7 +14,7 @@ static void turn_block(uint64_t block[64]) {
 }
 
 /* Word `tile` of each of n_rows rows -> rows 64 tile .. 64 tile + 63 of the transpose, whose words hold
- * 64 samples each and start at word0. counts[u] += how many of the rows have unit u set. */
+ * 64 samples each and start at word0. counts[u] += how many of the rows have unit 64 tile + u set. */
 void FN(transpose_states)(const uint64_t *states, int64_t n_rows, int64_t words, int64_t tile, uint64_t *out,
                           int64_t out_words, int64_t word0, int64_t *counts) {
     for (int64_t row0 = 0; row0 < n_rows; row0 += 64) {
@@ -23,7 +23,7 @@ void FN(transpose_states)(const uint64_t *states, int64_t n_rows, int64_t words,
         turn_block(block);
         for (int64_t u = 0; u < 64; u++) {
             out[(64 * tile + u) * out_words + word0 + row0 / 64] = block[u];
-            counts[64 * tile + u] += __builtin_popcountll(block[u]);
+            counts[u] += __builtin_popcountll(block[u]);
         }
     }
 }

@@ -147,6 +147,8 @@ def visible_source(X, unit: str, binarize: str | None, *, strict: bool, dtype, n
 
 
 def spans(X, dtype, n_threads: int) -> tuple[float, float]:
-    """Least and greatest value of X."""
+    """Least and greatest value of X; ValueError for NaN and infinity."""
     least, most, _ = Source(X, 0, False).survey(0, dtype, n_threads)
+    if not (np.isfinite(least) and np.isfinite(most)):
+        assert_all_finite(X, input_name="X")
     return least, most

@@ -85,7 +85,8 @@ def squashed(check_rows):
             return X
         X = X.copy()
         values = X.data if sp.issparse(X) else X
-        values[...] = abs(values) / (1 + abs(values))
+        finite = np.isfinite(values)  # the rest is for RBM to refuse
+        values[finite] = abs(values[finite]) / (1 + abs(values[finite]))
         return X
 
     return gate

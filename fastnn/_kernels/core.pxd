@@ -108,4 +108,26 @@ cdef extern from "fastnn.h" nogil:
                             int64_t, int64_t, void *, void *, void *) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
+
+
+cdef extern from "team.h" nogil:
+    ctypedef void (*team_job)(void *context, int64_t item, int64_t worker) noexcept nogil
+
+    ctypedef struct fnn_team:
+        int64_t n_workers
+
+    void team_open(fnn_team *team, int64_t n_workers)
+    void team_run(fnn_team *team, team_job job, void *context, int64_t n_items)
+    void team_work(fnn_team *team, int64_t worker)
+    void team_close(fnn_team *team)
+
+
 cdef int poll(double *last) except -1 nogil
+
+
+cdef class Watch:
+    """Looks for Ctrl-C on behalf of a call without the GIL."""
+    cdef double last
+    cdef bint stop
+    cdef object error
+    cdef bint interrupted(self) noexcept nogil

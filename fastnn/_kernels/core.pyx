@@ -65,6 +65,29 @@ cdef int poll(double *last) except -1 nogil:
     return 0
 
 
+cdef class Watch:
+    """Looks for Ctrl-C on behalf of a call without the GIL; check() raises what it saw."""
+
+    def __init__(self):
+        self.last = omp_get_wtime()
+
+    cdef bint interrupted(self) noexcept nogil:
+        """Whether the call should end; takes the GIL at most every 20 ms."""
+        cdef double now = omp_get_wtime()
+        if now - self.last > 0.02:
+            self.last = now
+            with gil:
+                try:
+                    PyErr_CheckSignals()
+                except BaseException as error:
+                    self.error, self.stop = error, True
+        return self.stop
+
+    def check(self):
+        if self.error is not None:
+            raise self.error
+
+
 def _note_fork():
     # A child of fork() has the parent's OpenMP state but none of its threads: a parallel region there
     # would wait for them for ever, one thread never does.

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from .core cimport fnn_layer, fnn_rooms, fnn_source, fnn_update
+from .core cimport Watch, fnn_layer, fnn_rooms, fnn_source, fnn_team, fnn_update
 
 
 cdef class Source:
@@ -23,6 +23,49 @@ cdef struct layer_side:
     void *panels
 
 
+# What the items of a phase need to know.
+cdef struct gather_task:
+    const fnn_rooms *rooms
+    const fnn_source *source
+    const int64_t *order
+    int64_t mode, row0, n_rows, words, row_bytes
+    uint64_t key, step, chain0
+    uint64_t *states
+    char *values
+
+
+cdef struct layer_task:
+    const fnn_rooms *rooms
+    const layer_side *side
+    const fnn_layer *layer
+    bint hidden
+    int64_t n_rows, stride, x_width
+    const char *weights
+    const char *x
+    char *scratch
+
+
+cdef struct weights_task:
+    const fnn_rooms *rooms
+    const fnn_update *update
+    layer_side v, h
+    char *scratch
+
+
+cdef struct gibbs_task:
+    const fnn_rooms *rooms
+    const layer_side *side
+    fnn_layer first, down, up
+    int64_t n_steps, row0, n_rows, out_kind, out_row_bytes
+    uint64_t key, step, chain0
+    bint clamped
+    uint64_t *visible
+    uint64_t *start
+    char *values
+    char *scratch
+    char *out
+
+
 cdef class Weights:
     cdef const fnn_rooms *rooms
     cdef layer_side visible, hidden
@@ -32,21 +75,25 @@ cdef class Weights:
     cdef fnn_update still
     cdef _measure(self, int n_threads)
     cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias)
-    cdef int64_t prepare(self, int n_threads) noexcept nogil
-    cdef void update(self, const fnn_update *u, char *scratch, int n_threads) noexcept nogil
-    cdef double pseudo_log_likelihood(self, const char *values, const char *field) noexcept nogil
+    cdef weights_task task_of(self, const fnn_update *u, char *scratch) noexcept nogil
+    cdef void update(self, fnn_team *team, const fnn_update *u, char *scratch) noexcept nogil
+    cdef int64_t prepare(self, fnn_team *team) noexcept nogil
     cdef fnn_layer given_states(self, bint hidden, const uint64_t *states) noexcept nogil
-    cdef void run(self, bint hidden, const fnn_layer *layer, int64_t n_rows, char *scratch, int n_threads) noexcept nogil
-    cdef void run_on_reals(self, bint hidden, const fnn_layer *layer, const char *x, int64_t n_rows, int n_threads) noexcept nogil
+    cdef void run(self, fnn_team *team, bint hidden, const fnn_layer *layer, int64_t n_rows, const char *x,
+                  char *scratch) noexcept nogil
+    cdef void run_alone(self, bint hidden, const fnn_layer *layer, int64_t n, char *scratch, int workers) noexcept nogil
+    cdef void each_rows(self, Source x, bint hidden, int64_t row0, int64_t n, const fnn_layer *layer,
+                        uint64_t *states, char *values, char *scratch, int workers) noexcept nogil
+    cdef double pseudo_log_likelihood(self, const char *values, const char *field) noexcept nogil
+    cdef void gibbs_rows(self, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch, int workers) noexcept nogil
+    cdef void lead_gibbs(self, fnn_team *team, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch) noexcept nogil
 
 
 cdef object aligned(shape, dtype)
 cdef void *address(object array) except? NULL
 cdef int64_t ceil_div(int64_t a, int64_t b) noexcept nogil
 cdef int threads_worth(int64_t work, int n_threads) noexcept nogil
-cdef void gather(const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows, uint64_t key,
-                 uint64_t step, uint64_t chain0, uint64_t *states, char *scratch, int64_t scratch_row, int n_threads) noexcept nogil
-cdef void gather_real(const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows,
-                      char *out, int64_t row_bytes, int n_threads) noexcept nogil
+cdef void gather(fnn_team *team, const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows,
+                 uint64_t key, uint64_t step, uint64_t chain0, uint64_t *states, char *values) noexcept nogil
 cdef void gemm(int64_t real_bytes, bint turn_a, bint turn_b, int64_t m, int64_t n, int64_t k, double alpha,
                const void *a, int64_t lda, const void *b, int64_t ldb, double beta, void *c, int64_t ldc) noexcept nogil

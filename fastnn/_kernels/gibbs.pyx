@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 from cython.parallel cimport prange, threadid
 from libc.math cimport exp, fabs, log1p
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 from openmp cimport omp_get_wtime
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
@@ -25,14 +25,22 @@ from .core cimport (
     FNN_STREAM_VISIBLE,
     FNN_TILE,
     fnn_layer,
+    Watch,
     fnn_rooms,
+    fnn_team,
     fnn_update,
     poll,
     rooms_for,
+    team_close,
+    team_open,
+    team_run,
+    team_work,
 )
 
 # Fewer multiply-adds than this are not worth waking a second thread for (some 10 microseconds).
 cdef int64_t WORTH_THREADS = 1 << 19
+# Rows that a thread gathers or spreads at a time.
+cdef int64_t GATHER_ROWS = 16
 # Tiles that one BLAS call computes.
 cdef int64_t STRIP_TILES = 4
 # Rows whose pseudo-likelihood runs between two looks at Ctrl-C: a row costs n_visible passes over W.
@@ -142,34 +150,84 @@ cdef class Source:
         return extremes[:, 0].min(), extremes[:, 1].max(), others == 0
 
 
-cdef void gather(const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows, uint64_t key,
-                 uint64_t step, uint64_t chain0, uint64_t *states, char *scratch, int64_t scratch_row, int n_threads) noexcept nogil:
-    """states[r] = states of data row order[row0 + r] (row0 + r if order is NULL); scratch: a real row per thread."""
-    cdef int64_t r, row, words = ceil_div(x.n_features, FNN_TILE)
-    for r in prange(n_rows, schedule="static", num_threads=threads_worth(64 * n_rows * words, n_threads)):
-        row = row0 + r if order == NULL else order[row0 + r]
-        rooms.gather_states(&x.rows, row, x.mode, key, step, chain0 + <uint64_t>row, scratch + threadid() * scratch_row,
-                            states + r * words)
+cdef void gather_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    cdef gather_task *t = <gather_task *>context
+    cdef int64_t r, row
+    for r in range(item * GATHER_ROWS, min((item + 1) * GATHER_ROWS, t.n_rows)):
+        row = t.row0 + r if t.order == NULL else t.order[t.row0 + r]
+        if t.states == NULL:
+            t.rooms.gather_reals(t.source, row, t.values + r * t.row_bytes)
+        else:
+            t.rooms.gather_states(t.source, row, t.mode, t.key, t.step, t.chain0 + <uint64_t>row,
+                                  t.values + worker * t.row_bytes, t.states + r * t.words)
 
 
-cdef void gather_real(const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows,
-                      char *out, int64_t row_bytes, int n_threads) noexcept nogil:
+cdef void gather(fnn_team *team, const fnn_rooms *rooms, Source x, const int64_t *order, int64_t row0, int64_t n_rows,
+                 uint64_t key, uint64_t step, uint64_t chain0, uint64_t *states, char *values) noexcept nogil:
+    """Row r of the result is data row order[row0 + r] (row0 + r if order is NULL).
+
+    As states, with a row of reals per worker at `values`; or, where states is NULL, as reals (n_rows, width).
+    """
+    cdef gather_task t
+    t.rooms, t.source, t.mode, t.order = rooms, &x.rows, x.mode, order
+    t.row0, t.n_rows, t.key, t.step, t.chain0 = row0, n_rows, key, step, chain0
+    t.states, t.values = states, values
+    t.words = ceil_div(x.n_features, FNN_TILE)
+    t.row_bytes = t.words * FNN_TILE * rooms.real_bytes
+    team_run(team, gather_item, &t, ceil_div(n_rows, GATHER_ROWS))
+
+
+cdef void layer_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """One block of rows x one tile of units, given states."""
+    cdef layer_task *t = <layer_task *>context
+    cdef int64_t row0 = item // t.side.n_tiles * FNN_MAX_ROWS
+    t.rooms.layer_tile[t.side.unit](t.layer, row0, min(row0 + FNN_MAX_ROWS, t.n_rows), item % t.side.n_tiles,
+                                    t.scratch + worker * <int64_t>FNN_SCRATCH)
+
+
+cdef void strip_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """One block of rows x STRIP_TILES tiles, given values: a matrix product, then the units in cache."""
+    cdef layer_task *t = <layer_task *>context
+    cdef int64_t strips = ceil_div(t.side.n_tiles, STRIP_TILES), size = t.rooms.real_bytes
+    cdef int64_t row0 = item // strips * FNN_MAX_ROWS, tile0 = item % strips * STRIP_TILES
+    cdef int64_t row1 = min(row0 + FNN_MAX_ROWS, t.n_rows), unit0 = tile0 * FNN_TILE, tile
+    gemm(size, False, not t.hidden, row1 - row0, min(t.side.n_units - unit0, STRIP_TILES * FNN_TILE), t.side.n_inputs,
+         1.0, t.x + row0 * t.x_width * size, t.x_width,
+         t.weights + unit0 * size * (1 if t.hidden else t.stride), t.stride, 0.0,
+         <char *>t.layer.field + (row0 * t.layer.stride + unit0) * size, t.layer.stride)
+    for tile in range(tile0, min(tile0 + STRIP_TILES, t.side.n_tiles)):
+        t.rooms.layer_tile[t.side.unit](t.layer, row0, row1, tile, NULL)
+
+
+cdef void spread_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """The last states of some chains, to the user's array."""
+    cdef gibbs_task *t = <gibbs_task *>context
     cdef int64_t r
-    for r in prange(n_rows, schedule="static", num_threads=threads_worth(n_rows * x.n_features, n_threads)):
-        rooms.gather_reals(&x.rows, row0 + r if order == NULL else order[row0 + r], out + r * row_bytes)
+    for r in range(item * GATHER_ROWS, min((item + 1) * GATHER_ROWS, t.n_rows)):
+        t.rooms.spread_states(t.visible + r * t.side.n_tiles, t.side.n_units, t.out_kind, t.side.low, t.side.step,
+                              t.out + (t.row0 + r) * t.out_row_bytes)
 
 
-cdef void strip_on_reals(const fnn_rooms *rooms, const layer_side *side, bint hidden, const void *weights,
-                         int64_t stride, const fnn_layer *layer, const char *x, int64_t x_width, int64_t n_rows,
-                         int64_t row0, int64_t tile0) noexcept nogil:
-    """One block of rows x STRIP_TILES tiles: a matrix product, then the units while it is in cache."""
-    cdef int64_t size = rooms.real_bytes, row1 = min(row0 + FNN_MAX_ROWS, n_rows), tile
-    cdef int64_t unit0 = tile0 * FNN_TILE, width = min(side.n_units - unit0, STRIP_TILES * FNN_TILE)
-    gemm(size, False, not hidden, row1 - row0, width, side.n_inputs, 1.0, x + row0 * x_width * size, x_width,
-         <const char *>weights + unit0 * size * (1 if hidden else stride), stride, 0.0,
-         <char *>layer.field + (row0 * layer.stride + unit0) * size, layer.stride)
-    for tile in range(tile0, min(tile0 + STRIP_TILES, side.n_tiles)):
-        rooms.layer_tile[side.unit](layer, row0, row1, tile, NULL)
+cdef void update_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    cdef weights_task *t = <weights_task *>context
+    cdef int64_t row0 = item // t.h.n_tiles * FNN_MAX_ROWS
+    t.rooms.update_tile(t.update, row0, min(row0 + FNN_MAX_ROWS, t.v.n_units), item % t.h.n_tiles,
+                        t.scratch + worker * <int64_t>FNN_SCRATCH)
+
+
+cdef void quantise_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    cdef weights_task *t = <weights_task *>context
+    t.rooms.quantise_block(t.update.weights, t.h.width, t.v.n_units, t.h.n_units, item // t.h.n_tiles,
+                           item % t.h.n_tiles, t.v.inverse, t.h.inverse, t.h.panels, t.v.panels)
+
+
+cdef void offset_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """What inputs of two non-zero values add whatever their bits: their lower value times the weights."""
+    cdef weights_task *t = <weights_task *>context
+    if item < t.h.n_tiles:
+        t.rooms.panel_sums(t.h.panels, t.h.n_inputs, 0, t.h.n_inputs, item, t.v.low, t.h.offset)
+    else:
+        t.rooms.panel_sums(t.v.panels, t.v.n_inputs, 0, t.v.n_inputs, item - t.h.n_tiles, t.h.low, t.v.offset)
 
 
 cdef class Weights:
@@ -220,10 +278,17 @@ cdef class Weights:
         self._measure(n_threads)
 
     cdef _measure(self, int n_threads):
-        cdef int64_t bad
-        with nogil:
-            self.update(&self.still, NULL, n_threads)
-            bad = self.prepare(n_threads)
+        cdef int64_t bad = 0
+        cdef fnn_team team
+        cdef int t, workers = threads_worth(8 * self.visible.n_units * self.hidden.width, n_threads)
+        team_open(&team, workers)
+        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1, nogil=True):
+            if t == 0:
+                self.update(&team, &self.still, NULL)
+                bad += self.prepare(&team)
+                team_close(&team)
+            else:
+                team_work(&team, t)
         if bad:
             raise OverflowError(f"the weights of {bad} units are not finite or too large to sum")
 
@@ -241,30 +306,26 @@ cdef class Weights:
         side.scale, side.inverse = address(steps[0]), address(steps[1])
         return side
 
-    cdef void update(self, const fnn_update *u, char *scratch, int n_threads) noexcept nogil:
-        cdef int64_t item, tiles = self.hidden.n_tiles, row0
-        cdef int workers = threads_worth(8 * u.n_visible * u.stride, n_threads)
-        for item in prange(tiles * self.n_chunks, schedule="dynamic", chunksize=1, num_threads=workers):
-            row0 = item // tiles * FNN_MAX_ROWS
-            self.rooms.update_tile(u, row0, min(row0 + FNN_MAX_ROWS, u.n_visible), item % tiles,
-                                   scratch + threadid() * <int64_t>FNN_SCRATCH)
+    cdef weights_task task_of(self, const fnn_update *u, char *scratch) noexcept nogil:
+        cdef weights_task t
+        t.rooms, t.update, t.scratch = self.rooms, u, scratch
+        t.v, t.h = self.visible, self.hidden
+        return t
 
-    cdef int64_t prepare(self, int n_threads) noexcept nogil:
+    cdef void update(self, fnn_team *team, const fnn_update *u, char *scratch) noexcept nogil:
+        cdef weights_task t = self.task_of(u, scratch)
+        team_run(team, update_item, &t, self.hidden.n_tiles * self.n_chunks)
+
+    cdef int64_t prepare(self, fnn_team *team) noexcept nogil:
         """W to fixed point, from the sums that an update left; how many units are out of its range."""
         cdef layer_side v = self.visible, h = self.hidden
-        cdef int64_t bad, item, t
-        cdef int workers = threads_worth(8 * v.n_units * h.width, n_threads)
+        cdef weights_task t = self.task_of(&self.still, NULL)
+        cdef int64_t bad
         bad = self.rooms.scales(self.still.row_abs, h.n_tiles, v.n_units, v.n_units, v.scale, v.inverse)
         bad += self.rooms.scales(self.still.col_abs, self.n_chunks, h.width, h.n_units, h.scale, h.inverse)
-        for item in prange(v.n_tiles * h.n_tiles, schedule="static", num_threads=workers):
-            self.rooms.quantise_block(self.still.weights, h.width, v.n_units, h.n_units, item // h.n_tiles,
-                                      item % h.n_tiles, v.inverse, h.inverse, h.panels, v.panels)
-        if v.low:
-            for t in prange(h.n_tiles, schedule="static", num_threads=workers):
-                self.rooms.panel_sums(h.panels, h.n_inputs, 0, h.n_inputs, t, v.low, h.offset)
-        if h.low:
-            for t in prange(v.n_tiles, schedule="static", num_threads=workers):
-                self.rooms.panel_sums(v.panels, v.n_inputs, 0, v.n_inputs, t, h.low, v.offset)
+        team_run(team, quantise_item, &t, v.n_tiles * h.n_tiles)
+        if v.low or h.low:
+            team_run(team, offset_item, &t, h.n_tiles + v.n_tiles)
         return bad
 
     cdef fnn_layer given_states(self, bint hidden, const uint64_t *states) noexcept nogil:
@@ -280,25 +341,20 @@ cdef class Weights:
         layer.n_units, layer.stride, layer.stream = side.n_units, side.width, side.stream
         return layer
 
-    cdef void run(self, bint hidden, const fnn_layer *layer, int64_t n_rows, char *scratch, int n_threads) noexcept nogil:
-        """scratch: FNN_SCRATCH bytes per thread."""
+    cdef void run(self, fnn_team *team, bint hidden, const fnn_layer *layer, int64_t n_rows, const char *x,
+                  char *scratch) noexcept nogil:
+        """A layer of n_rows rows, given states (x NULL) or values x (n_rows, width of the other side), for
+        which layer.field is room; scratch: FNN_SCRATCH bytes per worker."""
         cdef layer_side side = self.hidden if hidden else self.visible
-        cdef int64_t blocks = ceil_div(n_rows, FNN_MAX_ROWS), item, row0
-        cdef int workers = threads_worth(n_rows * side.n_inputs * side.width // 8, n_threads)
-        for item in prange(blocks * side.n_tiles, schedule="dynamic", chunksize=1, num_threads=workers):
-            row0 = item // side.n_tiles * FNN_MAX_ROWS
-            self.rooms.layer_tile[side.unit](layer, row0, min(row0 + FNN_MAX_ROWS, n_rows), item % side.n_tiles,
-                                             scratch + threadid() * <int64_t>FNN_SCRATCH)
-
-    cdef void run_on_reals(self, bint hidden, const fnn_layer *layer, const char *x, int64_t n_rows, int n_threads) noexcept nogil:
-        """The same given real values x (n_rows, width of the other side); layer.field is room for fields."""
-        cdef layer_side side = self.hidden if hidden else self.visible
-        cdef int64_t strips = ceil_div(side.n_tiles, STRIP_TILES), item
-        cdef int workers = threads_worth(n_rows * side.n_inputs * side.width, n_threads)
-        for item in prange(ceil_div(n_rows, FNN_MAX_ROWS) * strips, schedule="dynamic", chunksize=1, num_threads=workers):
-            strip_on_reals(self.rooms, &side, hidden, self.still.weights, self.hidden.width, layer, x,
-                           self.visible.width if hidden else self.hidden.width, n_rows,
-                           item // strips * FNN_MAX_ROWS, item % strips * STRIP_TILES)
+        cdef int64_t blocks = ceil_div(n_rows, FNN_MAX_ROWS)
+        cdef layer_task t
+        t.rooms, t.side, t.layer, t.n_rows, t.scratch = self.rooms, &side, layer, n_rows, scratch
+        t.hidden, t.weights, t.stride = hidden, <const char *>self.still.weights, self.hidden.width
+        t.x, t.x_width = x, self.visible.width if hidden else self.hidden.width
+        if x == NULL:
+            team_run(team, layer_item, &t, blocks * side.n_tiles)
+        else:
+            team_run(team, strip_item, &t, blocks * ceil_div(side.n_tiles, STRIP_TILES))
 
     # What the API calls. X is a Source; outputs are new arrays.
 
@@ -320,7 +376,7 @@ cdef class Weights:
         means = aligned((rows if mean is not None else 1, side.width), self.dtype)
         logs = aligned((rows if total is not None else 1, side.n_tiles), np.float64)
         scratch = aligned((n_threads, FNN_SCRATCH), np.uint8)
-        cdef uint64_t *states_at = <uint64_t *>address(states)
+        cdef uint64_t *states_at = <uint64_t *>address(states) if x.binary else NULL
         cdef char *values_at = <char *>address(values)
         cdef char *scratch_at = <char *>address(scratch)
         cdef fnn_layer layer = self.given_states(hidden, states_at)
@@ -330,21 +386,31 @@ cdef class Weights:
             layer.log_partition = address(logs)
         if not x.binary:
             layer.field = address(field)
+        cdef int workers = threads_worth(min(rows, x.n_rows) * inner * side.width // 8, n_threads)
         cdef double last = omp_get_wtime()
         for row0 in range(0, x.n_rows, rows):
             n = min(rows, x.n_rows - row0)
             with nogil:
-                if x.binary:
-                    gather(self.rooms, x, NULL, row0, n, 0, 0, 0, states_at, values_at, inner * size, n_threads)
-                    self.run(hidden, &layer, n, scratch_at, n_threads)
-                else:
-                    gather_real(self.rooms, x, NULL, row0, n, values_at, inner * size, n_threads)
-                    self.run_on_reals(hidden, &layer, values_at, n, n_threads)
+                self.each_rows(x, hidden, row0, n, &layer, states_at, values_at, scratch_at, workers)
                 poll(&last)
             if mean is not None:
                 mean[row0:row0 + n] = means[:n, :side.n_units]
             if total is not None:
                 total[row0:row0 + n] = logs[:n].sum(axis=1)
+
+    cdef void each_rows(self, Source x, bint hidden, int64_t row0, int64_t n, const fnn_layer *layer,
+                        uint64_t *states, char *values, char *scratch, int workers) noexcept nogil:
+        """Rows row0 .. row0 + n of x through a layer, as one call of a team; states NULL: as values."""
+        cdef fnn_team team
+        cdef int t
+        team_open(&team, workers)
+        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1):
+            if t == 0:
+                gather(&team, self.rooms, x, NULL, row0, n, 0, 0, 0, states, values)
+                self.run(&team, hidden, layer, n, NULL if states != NULL else values, scratch)
+                team_close(&team)
+            else:
+                team_work(&team, t)
 
     def bias_energies(self, Source x, out, int n_threads):
         """out (n_rows,) = visible biases . x, float64."""
@@ -363,9 +429,11 @@ cdef class Weights:
                                          states_at + me * words)
                 result[r] = all_low + v.step * self.rooms.dot_states(states_at + me * words, words, v.bias)
             return
+        cdef fnn_team alone
+        team_open(&alone, 1)
         for r in range(0, x.n_rows, FNN_MAX_ROWS):
             n = min(<int64_t>FNN_MAX_ROWS, x.n_rows - r)
-            gather_real(self.rooms, x, NULL, r, n, values_at, v.width * size, 1)
+            gather(&alone, self.rooms, x, NULL, r, n, 0, 0, 0, NULL, values_at)
             out[r:r + n] = np.einsum("ij,j->i", values[:n], self.visible_bias, dtype=np.float64)
 
     def log_partitions_of_states(self, states, bint hidden, out, int n_threads):
@@ -379,9 +447,20 @@ cdef class Weights:
         cdef double last = 0
         layer.log_partition = address(logs)
         with nogil:
-            self.run(hidden, &layer, n, scratch_at, n_threads)
+            self.run_alone(hidden, &layer, n, scratch_at, n_threads)
             poll(&last)
         np.sum(logs, axis=1, out=out)
+
+    cdef void run_alone(self, bint hidden, const fnn_layer *layer, int64_t n, char *scratch, int workers) noexcept nogil:
+        cdef fnn_team team
+        cdef int t
+        team_open(&team, workers)
+        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1):
+            if t == 0:
+                self.run(&team, hidden, layer, n, NULL, scratch)
+                team_close(&team)
+            else:
+                team_work(&team, t)
 
     def pseudo_log_likelihoods(self, Source x, out, int n_threads):
         """out (n_rows,) = sum over visible units of ln P(v_i given the others), for rows of states."""
@@ -393,11 +472,13 @@ cdef class Weights:
         cdef char *field_at = <char *>address(field)
         cdef double[::1] result = out
         cdef double last = omp_get_wtime()
+        cdef fnn_team alone
+        team_open(&alone, 1)
         for row0 in range(0, x.n_rows, rows):
             n = min(rows, x.n_rows - row0)
             field[:n] = self.hidden_bias
             with nogil:
-                gather_real(self.rooms, x, NULL, row0, n, values_at, v.width * size, n_threads)
+                gather(&alone, self.rooms, x, NULL, row0, n, 0, 0, 0, NULL, values_at)
                 gemm(size, False, False, n, h.width, v.n_units, 1.0, values_at, v.width, self.still.weights, h.width,
                      1.0, field_at, h.width)
             for r in prange(n, schedule="dynamic", chunksize=1, num_threads=threads_worth(n * v.n_units * h.width, n_threads), nogil=True):
@@ -435,10 +516,8 @@ cdef class Weights:
         cdef int64_t row_bytes = out.strides[0]
         visible, hidden = aligned((rows, words), np.uint64), aligned((rows, h.n_tiles), np.uint64)
         start = aligned((rows if clamp is not None else 1, words), np.uint64)
-        rows_read = aligned((n_threads, v.width), self.dtype)
         scratch = aligned((n_threads, FNN_SCRATCH), np.uint8)
         cdef uint64_t *visible_at = <uint64_t *>address(visible)
-        cdef char *read_at = <char *>address(rows_read)
         cdef char *scratch_at = <char *>address(scratch)
         cdef char *out_at = <char *>address(out)
         cdef fnn_layer down = self.given_states(True, visible_at)
@@ -447,29 +526,49 @@ cdef class Weights:
         down.key = up.key = key
         if clamp is not None:
             up.clamp, up.clamp_to = <uint64_t *>address(clamp), <uint64_t *>address(start)
-        values = aligned((1 if x.binary else rows, v.width), self.dtype)
+        values = aligned((n_threads if x.binary else max(rows, n_threads), v.width), self.dtype)
         field = aligned((1 if x.binary else rows, h.width), self.dtype)
-        cdef char *values_at = <char *>address(values)
-        cdef fnn_layer first = down
-        first.field = address(field)
-        cdef double last = omp_get_wtime()
+        cdef gibbs_task t
+        t.n_steps, t.key, t.step, t.chain0 = n_steps, key, step, chain0
+        t.clamped = clamp is not None
+        t.visible, t.start, t.values = visible_at, <uint64_t *>address(start), <char *>address(values)
+        t.scratch, t.out, t.out_kind, t.out_row_bytes = scratch_at, out_at, kind, row_bytes
+        t.down, t.up, t.first = down, up, down
+        t.first.field = address(field)
+        cdef int workers = threads_worth(rows * v.n_units * h.width // 8, n_threads)
+        cdef Watch watch = Watch()
         for row0 in range(0, x.n_rows, rows):
-            n = min(rows, x.n_rows - row0)
-            first.chain0 = down.chain0 = up.chain0 = chain0 + row0
             with nogil:
-                gather(self.rooms, x, NULL, row0, n, key, step, chain0, visible_at, read_at, v.width * size, n_threads)
-                if up.clamp != NULL:
-                    for r in range(n * words):
-                        (<uint64_t *>up.clamp_to)[r] = visible_at[r]
-                for s in range(n_steps):
-                    first.step = down.step = up.step = step + s
-                    if s == 0 and not x.binary:
-                        gather_real(self.rooms, x, NULL, row0, n, values_at, v.width * size, n_threads)
-                        self.run_on_reals(True, &first, values_at, n, n_threads)
-                    else:
-                        self.run(True, &down, n, scratch_at, n_threads)
-                    self.run(False, &up, n, scratch_at, n_threads)
-                    poll(&last)
-                for r in prange(n, schedule="static", num_threads=threads_worth(n * v.n_units, n_threads)):
-                    self.rooms.spread_states(visible_at + r * words, v.n_units, kind, v.low, v.step,
-                                             out_at + (row0 + r) * row_bytes)
+                self.gibbs_rows(x, row0, min(rows, x.n_rows - row0), &t, watch, workers)
+            watch.check()
+
+    cdef void gibbs_rows(self, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch, int workers) noexcept nogil:
+        """A block of chains from its start to its last states, as one call of a team."""
+        cdef fnn_team team
+        cdef int w
+        team_open(&team, workers)
+        for w in prange(workers, num_threads=workers, schedule="static", chunksize=1):
+            if w == 0:
+                self.lead_gibbs(&team, x, row0, n, t, watch)
+                team_close(&team)
+            else:
+                team_work(&team, w)
+
+    cdef void lead_gibbs(self, fnn_team *team, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch) noexcept nogil:
+        cdef int64_t s
+        t.first.chain0 = t.down.chain0 = t.up.chain0 = t.chain0 + row0
+        gather(team, self.rooms, x, NULL, row0, n, t.key, t.step, t.chain0, t.visible, t.values)
+        if t.clamped:
+            memcpy(t.start, t.visible, n * self.visible.n_tiles * sizeof(uint64_t))
+        for s in range(t.n_steps):
+            t.first.step = t.down.step = t.up.step = t.step + s
+            if s == 0 and not x.binary:
+                gather(team, self.rooms, x, NULL, row0, n, 0, 0, 0, NULL, t.values)
+                self.run(team, True, &t.first, n, t.values, NULL)
+            else:
+                self.run(team, True, &t.down, n, NULL, t.scratch)
+            self.run(team, False, &t.up, n, NULL, t.scratch)
+            if watch.interrupted():
+                return
+        t.rooms, t.side, t.row0, t.n_rows = self.rooms, &self.visible, row0, n
+        team_run(team, spread_item, t, ceil_div(n, GATHER_ROWS))

@@ -1,6 +1,6 @@
 """Contrastive divergence: an epoch of minibatches, without the GIL.
 
-A minibatch, whose phases are parallel regions of the one pool:
+An epoch is one call of a team (team.h); a minibatch, phase by phase:
   data      rows of X -> states (or values); E[h | v] weighted by 1 / n
   model     the chains, n_steps of h -> v -> h; E[h | v] of their end weighted by -1 / n_chains
   turn      both sets of visible states transposed, so that sample k is bit k; means of all units
@@ -15,9 +15,21 @@ import numpy as np
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
-from openmp cimport omp_get_wtime
 
-from .core cimport FNN_MAX_ROWS, FNN_SCRATCH, FNN_TILE, fnn_layer, fnn_rooms, fnn_update, poll
+from .core cimport (
+    FNN_MAX_ROWS,
+    FNN_SCRATCH,
+    FNN_TILE,
+    Watch,
+    fnn_layer,
+    fnn_rooms,
+    fnn_team,
+    fnn_update,
+    team_close,
+    team_open,
+    team_run,
+    team_work,
+)
 from .gibbs cimport (
     Source,
     Weights,
@@ -25,7 +37,6 @@ from .gibbs cimport (
     aligned,
     ceil_div,
     gather,
-    gather_real,
     gemm,
     layer_side,
     threads_worth,
@@ -57,6 +68,56 @@ cdef struct bias_state:
     void *running
 
 
+cdef struct turn_task:
+    # What the means of both sides and the dense gradient are made of.
+    const fnn_rooms *rooms
+    phase *sides[2]
+    layer_side v, h
+    void *panels
+    int64_t panel_rows, turned_words
+    uint64_t *turned
+    double unit
+    char *dense
+
+
+cdef void means_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """Means of one tile of units over one side; visible states are transposed on the way."""
+    cdef turn_task *t = <turn_task *>context
+    cdef phase *side = t.sides[item % 2]
+    cdef int64_t tile = item // 2, u, unit0 = tile * FNN_TILE
+    cdef int64_t[64] counts
+    if tile >= t.v.n_tiles:
+        t.rooms.panel_means(t.panels, t.panel_rows, side.row0, side.row0 + side.n, tile - t.v.n_tiles,
+                            side.sign * t.unit, side.hidden_mean)
+    elif side.binary:
+        memset(counts, 0, 64 * sizeof(int64_t))
+        t.rooms.transpose_states(side.states, side.n, t.v.n_tiles, tile, t.turned, t.turned_words,
+                                 side.row0 // FNN_TILE, counts)
+        for u in range(FNN_TILE):
+            side.visible_mean[unit0 + u] = t.v.low + t.v.step * (<double>counts[u] / side.n)
+    else:
+        t.rooms.column_sums(side.values, side.n, t.v.width, tile, side.visible_mean + unit0)
+        for u in range(FNN_TILE):
+            side.visible_mean[unit0 + u] /= side.n
+
+
+cdef void dense_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """A block of the part of the gradient that values make: data' means / n - model' means / n_chains."""
+    cdef turn_task *t = <turn_task *>context
+    cdef int64_t strips = ceil_div(t.h.width, GEMM_COLUMNS), size = t.rooms.real_bytes
+    cdef int64_t i = item // strips * FNN_MAX_ROWS, j = item % strips * GEMM_COLUMNS
+    cdef int64_t height = min(<int64_t>FNN_MAX_ROWS, t.v.n_units - i), width = min(GEMM_COLUMNS, t.h.width - j)
+    cdef phase *side
+    cdef double beta = 0.0
+    cdef int k
+    for k in range(2):
+        side = t.sides[k]
+        if not side.binary:
+            gemm(size, True, False, height, width, side.n, side.sign / side.n, side.values + i * size, t.v.width,
+                 side.means + j * size, t.h.width, beta, t.dense + (i * t.h.width + j) * size, t.h.width)
+            beta = 1.0
+
+
 cdef class Trainer:
     """A fit under way: parameters in `weights`, chains, velocities, offsets, and where it stands.
 
@@ -81,7 +142,7 @@ cdef class Trainer:
     cdef bias_state visible, hidden
     cdef uint64_t *chains
     cdef uint64_t *turned
-    cdef int64_t *counts
+    cdef turn_task turning
     cdef void *panels
     cdef char *dense
     cdef char *field
@@ -155,7 +216,6 @@ cdef class Trainer:
         fix = np.int32 if w.rooms.real_bytes == 4 else np.int64
         self.panels = self._lent((w.hidden.n_tiles, self.panel_rows, FNN_TILE), fix)
         self.turned = <uint64_t *>self._lent((w.visible.width, self.turned_words), np.uint64)
-        self.counts = <int64_t *>self._lent((w.visible.width,), np.int64)
         self.visible.difference = self._lent((w.visible.width,), w.dtype)
         self.hidden.difference = self._lent((w.hidden.width,), w.dtype)
         self.scratch = <char *>self._lent((self.n_threads, FNN_SCRATCH), np.uint8)
@@ -165,6 +225,12 @@ cdef class Trainer:
             self.field = <char *>self._lent((max(batch_size, n_model), wide), w.dtype)
             self.dense = <char *>self._lent((w.visible.n_units, w.hidden.width), w.dtype)
             self.rule.dense = self.dense
+
+        self.turning.rooms, self.turning.v, self.turning.h = self.rooms, self.v, self.h
+        self.turning.sides[0], self.turning.sides[1] = &self.data, &self.model
+        self.turning.panels, self.turning.panel_rows = self.panels, self.panel_rows
+        self.turning.turned, self.turning.turned_words = self.turned, self.turned_words
+        self.turning.unit, self.turning.dense = self.unit, self.dense
 
     cdef _allot_phase(self, phase *side, int64_t n_rows):
         cdef Weights w = self.weights
@@ -191,50 +257,65 @@ cdef class Trainer:
         Returns how many units' weights left the range of fixed point: 0, or the pass stopped there.
         Ctrl-C raises between minibatches, with the parameters of the last one.
         """
-        cdef int64_t batch, n_batches = ceil_div(x.n_rows, batch_size), row0, bad = 0
+        cdef int64_t bad
         cdef const int64_t *order_at = NULL
-        cdef double last = omp_get_wtime()
+        cdef Watch watch = Watch()
         if order is not None:
             order_at = <const int64_t *>address(order)
         with nogil:
-            for batch in range(n_batches):
-                row0 = batch * batch_size
-                self.data_phase(x, order_at, row0, min(batch_size, x.n_rows - row0))
-                poll(&last)
-                self.model_phase(self.n_chains if self.n_chains else self.data.n, &last)
-                bad = self.descend()
-                if bad:
-                    break
-                poll(&last)
+            bad = self.run_epoch(x, order_at, batch_size, watch)
+        watch.check()
         return bad
 
-    cdef void hidden_statistics(self, phase *side, uint64_t *draw_into, bint weigh_draws) noexcept nogil:
+    cdef int64_t run_epoch(self, Source x, const int64_t *order, int64_t batch_size, Watch watch) noexcept nogil:
+        """The whole epoch as one call of a team."""
+        cdef fnn_team team
+        cdef int64_t bad = 0
+        cdef int t, workers
+        workers = threads_worth(self.panel_rows * self.v.width * self.h.width // 4, self.n_threads)
+        team_open(&team, workers)
+        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1):
+            if t == 0:
+                bad += self.lead_epoch(&team, x, order, batch_size, watch)
+                team_close(&team)
+            else:
+                team_work(&team, t)
+        return bad
+
+    cdef int64_t lead_epoch(self, fnn_team *team, Source x, const int64_t *order, int64_t batch_size,
+                            Watch watch) noexcept nogil:
+        cdef int64_t batch, row0, bad
+        for batch in range(ceil_div(x.n_rows, batch_size)):
+            row0 = batch * batch_size
+            self.data_phase(team, x, order, row0, min(batch_size, x.n_rows - row0))
+            if not self.model_phase(team, self.n_chains if self.n_chains else self.data.n, watch):
+                return 0
+            bad = self.descend(team)
+            if bad:
+                return bad
+        return 0
+
+    cdef void hidden_statistics(self, fnn_team *team, phase *side, uint64_t *draw_into, bint weigh_draws) noexcept nogil:
         """Weighted means of the hidden units of one side; a draw of them where it is asked for."""
         cdef fnn_layer layer = self.weights.given_states(True, side.states)
         layer.weighted, layer.weighted_rows, layer.weighted_row0 = self.panels, self.panel_rows, side.row0
         layer.weight = side.sign / (self.unit * side.n)
         layer.states, layer.weigh_draws = draw_into, weigh_draws
         layer.key, layer.step = self.key, self.step
-        if side.binary:
-            self.weights.run(True, &layer, side.n, self.scratch, self.n_threads)
-        else:
+        if not side.binary:
             layer.mean, layer.field = side.means, self.field
-            self.weights.run_on_reals(True, &layer, side.values, side.n, self.n_threads)
+        self.weights.run(team, True, &layer, side.n, NULL if side.binary else side.values, self.scratch)
 
-    cdef void data_phase(self, Source x, const int64_t *order, int64_t row0, int64_t n) noexcept nogil:
-        cdef int64_t row_bytes = self.v.width * self.rooms.real_bytes
+    cdef void data_phase(self, fnn_team *team, Source x, const int64_t *order, int64_t row0, int64_t n) noexcept nogil:
         self.data.n = n
-        if self.data.binary:
-            gather(self.rooms, x, order, row0, n, self.key, self.step, 0, self.data.states, self.rows_read, row_bytes,
-                   self.n_threads)
-        else:
-            gather_real(self.rooms, x, order, row0, n, self.data.values, row_bytes, self.n_threads)
-        self.hidden_statistics(&self.data, NULL if self.n_chains else self.chains, False)
+        gather(team, self.rooms, x, order, row0, n, self.key, self.step, 0,
+               self.data.states if self.data.binary else NULL, self.rows_read if self.data.binary else self.data.values)
+        self.hidden_statistics(team, &self.data, NULL if self.n_chains else self.chains, False)
         self.step += 1
 
-    cdef int model_phase(self, int64_t n, double *polled) except -1 nogil:
-        """n_steps of Gibbs sampling from the hidden states of the chains."""
-        cdef fnn_layer up = self.weights.given_states(False, self.chains), down
+    cdef bint model_phase(self, fnn_team *team, int64_t n, Watch watch) noexcept nogil:
+        """n_steps of Gibbs sampling from the hidden states of n chains; False if Ctrl-C came between."""
+        cdef fnn_layer up = self.weights.given_states(False, self.chains)
         cdef int64_t s
         cdef bint last
         self.model.n = n
@@ -245,14 +326,15 @@ cdef class Trainer:
         for s in range(self.n_steps):
             last = s == self.n_steps - 1
             up.key, up.step = self.key, self.step
-            self.weights.run(False, &up, self.model.n, self.scratch, self.n_threads)
-            self.hidden_statistics(&self.model, NULL if last and not self.n_chains and not self.sample_last_hidden
+            self.weights.run(team, False, &up, n, NULL, self.scratch)
+            self.hidden_statistics(team, &self.model, NULL if last and not self.n_chains and not self.sample_last_hidden
                                    else self.chains, self.sample_last_hidden)
             self.step += 1
-            poll(polled)
-        return 0
+            if watch.interrupted():
+                return False
+        return True
 
-    cdef int64_t descend(self) noexcept nogil:
+    cdef int64_t descend(self, fnn_team *team) noexcept nogil:
         """The update of all parameters from both sides' statistics."""
         cdef fnn_update *u = &self.rule
         self.n_updates += 1
@@ -260,8 +342,7 @@ cdef class Trainer:
             u.rule.scale1 = 1.0 / (1.0 - u.rule.momentum ** self.n_updates)
             u.rule.scale2 = 1.0 / (1.0 - u.rule.beta2 ** self.n_updates)
         memset(self.turned, 0, self.v.width * self.turned_words * sizeof(uint64_t))
-        self.side_means(&self.data)
-        self.side_means(&self.model)
+        team_run(team, means_item, &self.turning, 2 * (self.v.n_tiles + self.h.n_tiles))
         self.rooms.compare_means(self.v.width, self.data.visible_mean, self.model.visible_mean, SLIDE,
                               self.visible.difference, self.visible.running)
         self.rooms.compare_means(self.h.width, self.data.hidden_mean, self.model.hidden_mean, SLIDE,
@@ -269,53 +350,12 @@ cdef class Trainer:
         u.gradient.bits, u.gradient.words = self.turned, self.turned_words
         u.gradient.panels, u.gradient.n_inputs = self.panels, self.panel_rows
         if self.dense != NULL:
-            self.dense_gradient()
-        self.weights.update(u, self.scratch, self.n_threads)
+            team_run(team, dense_item, &self.turning, self.weights.n_chunks * ceil_div(self.h.width, GEMM_COLUMNS))
+        self.weights.update(team, u, self.scratch)
         self.rooms.update_bias(&u.rule, self.v.n_units, self.visible.difference, self.visible.running, 0.0, 0.0,
                             u.row_shift, self.h.n_tiles, self.v.n_units, self.v.bias, self.visible.velocity,
                             self.visible.second)
         self.rooms.update_bias(&u.rule, self.h.n_units, self.hidden.difference, self.hidden.running,
                             self.sparsity_target, self.sparsity_cost, u.col_shift, self.weights.n_chunks, self.h.width,
                             self.h.bias, self.hidden.velocity, self.hidden.second)
-        return self.weights.prepare(self.n_threads)
-
-    cdef void side_means(self, phase *side) noexcept nogil:
-        """Means of all units over one side, and its visible states transposed."""
-        cdef int64_t t, u, tiles = self.v.n_tiles + self.h.n_tiles
-        memset(self.counts, 0, self.v.width * sizeof(int64_t))
-        for t in prange(tiles, schedule="static", num_threads=threads_worth(64 * tiles * side.n, self.n_threads)):
-            if t >= self.v.n_tiles:
-                self.rooms.panel_means(self.panels, self.panel_rows, side.row0, side.row0 + side.n,
-                                    t - self.v.n_tiles, side.sign * self.unit, side.hidden_mean)
-            elif side.binary:
-                self.rooms.transpose_states(side.states, side.n, self.v.n_tiles, t, self.turned, self.turned_words,
-                                         side.row0 // FNN_TILE, self.counts)
-            else:
-                self.rooms.column_sums(side.values, side.n, self.v.width, t, side.visible_mean + t * FNN_TILE)
-        for u in range(self.v.n_units):
-            if side.binary:
-                side.visible_mean[u] = self.v.low + self.v.step * (<double>self.counts[u] / side.n)
-            else:
-                side.visible_mean[u] = side.visible_mean[u] / side.n
-
-    cdef void dense_gradient(self) noexcept nogil:
-        """The part of the gradient that values make: data' means / n - model' means / n_chains."""
-        cdef int64_t strips = ceil_div(self.h.width, GEMM_COLUMNS), item
-        for item in prange(self.weights.n_chunks * strips, schedule="dynamic", chunksize=1, num_threads=self.n_threads):
-            self.dense_block(item // strips * FNN_MAX_ROWS, item % strips * GEMM_COLUMNS)
-
-    cdef void dense_block(self, int64_t i, int64_t j) noexcept nogil:
-        cdef int64_t size = self.rooms.real_bytes, height = min(<int64_t>FNN_MAX_ROWS, self.v.n_units - i)
-        cdef int64_t width = min(GEMM_COLUMNS, self.h.width - j)
-        cdef char *out = self.dense + (i * self.h.width + j) * size
-        cdef phase *sides[2]
-        cdef phase *side
-        cdef double beta = 0.0
-        cdef int k
-        sides[0], sides[1] = &self.data, &self.model
-        for k in range(2):
-            side = sides[k]
-            if not side.binary:
-                gemm(size, True, False, height, width, side.n, side.sign / side.n, side.values + i * size,
-                     self.v.width, side.means + j * size, self.h.width, beta, out, self.h.width)
-                beta = 1.0
+        return self.weights.prepare(team)
