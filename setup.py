@@ -7,9 +7,9 @@ linked into one extension, fastnn._kernels.core, which hands out the tables.
 import os
 import platform
 import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import takewhile
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -27,13 +27,25 @@ ISAS = {"baseline": (16, [])}
 if platform.machine() in ("x86_64", "AMD64"):
     ISAS |= {"avx2": (32, AVX2), "avx512": (64, AVX512)}
 
-# No -ffast-math (it sets flush-to-zero for the whole process), no contraction to fused multiply-adds
-# (draws must be the same on every machine), no errno (so that sqrt is an instruction).
+# No -ffast-math (it sets flush-to-zero for the whole process), no contraction to fused
+# multiply-adds (draws must be the same everywhere), no errno (so that sqrt is an instruction).
 FLAGS = ["-std=gnu11", "-O3", "-fPIC", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra"]
 GCC_ONLY = ["-Werror=vector-operation-performance"]
 SANITIZE = os.environ.get("FASTNN_SANITIZE", "")  # "address,undefined": see CONTRIBUTING.md
 if SANITIZE:
     FLAGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+
+EMPTY = "int main(void) { return 0; }"
+PARALLEL = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }"
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "freethreading_compatible": True,
+    "embedsignature": True,
+}
 
 
 class BuildError(SystemExit):
@@ -56,45 +68,53 @@ class BuildMatrix(build_ext):
     """Compile the rooms, then the extensions."""
 
     def build_extensions(self) -> None:
-        compiler = self.compiler.compiler[:1]
-        if not _accepts(compiler, [], "int main(void) { return 0; }"):
+        # CC may be a command with a launcher: "ccache gcc".
+        compiler = list(takewhile(lambda word: not word.startswith("-"), self.compiler.compiler))
+        name = " ".join(compiler)
+        if not _accepts(compiler, [], EMPTY):
             raise BuildError(
-                f"fastnn needs a C compiler and {compiler[0]!r} does not work here. Install gcc or "
-                "clang (Debian: apt install gcc), or set CC."
+                f"fastnn needs a C compiler and {name!r} does not work here. Install gcc or clang "
+                "(Debian: apt install gcc), or set CC."
             )
-        if not _accepts(compiler, ["-fopenmp"], "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }"):
+        if not _accepts(compiler, ["-fopenmp"], PARALLEL):
             raise BuildError(
-                f"fastnn needs OpenMP and {compiler[0]!r} does not compile with -fopenmp. Use gcc, or "
+                f"fastnn needs OpenMP and {name!r} does not compile with -fopenmp. Use gcc, or "
                 "install clang's OpenMP (Debian: apt install libomp-dev)."
             )
-        quiet = [f for f in GCC_ONLY if _accepts(compiler, ["-Werror", f], "int main(void) { return 0; }")]
-        objects = self._compile_rooms(compiler, FLAGS + quiet)
-        for extension in self.extensions:
+        quiet = [flag for flag in GCC_ONLY if _accepts(compiler, ["-Werror", flag], EMPTY)]
+        objects = compile_rooms(compiler, FLAGS + quiet, Path(self.build_temp) / "rooms")
+        translated = cythonize(
+            self.extensions, compiler_directives=DIRECTIVES, build_dir="build/cython"
+        )
+        for extension, twin in zip(self.extensions, translated, strict=True):
+            extension.sources = twin.sources
             if extension.name.endswith(".core"):
                 extension.extra_objects = objects
         super().build_extensions()
 
-    def _compile_rooms(self, compiler: list[str], flags: list[str]) -> list[str]:
-        folder = Path(self.build_temp) / "rooms"
-        commands, objects = [], []
-        for isa, (width, switches) in ISAS.items():
-            for bits in (32, 64):
-                names = [f"-DFASTNN_REAL={bits}", f"-DFASTNN_ISA={isa}", f"-DFASTNN_VEC={width}"]
-                for room in ROOMS:
-                    target = folder / isa / str(bits) / room.relative_to(CSRC).with_suffix(".o")
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    commands.append([*compiler, *flags, *switches, *names, "-c", str(room), "-o", str(target)])
-                    objects.append(str(target))
-        have = [f"-DFASTNN_HAVE_{isa.upper()}" for isa in ISAS if isa != "baseline"]
-        target = folder / "dispatch.o"
+
+def compile_rooms(compiler: list[str], flags: list[str], folder: Path) -> list[str]:
+    """Every room x real x instruction set, and the table of them; returns the objects made."""
+    commands, objects = [], []
+
+    def add(source: Path, target: Path, *own: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
-        commands.append([*compiler, *flags, *have, "-c", str(CSRC / "dispatch.c"), "-o", str(target)])
+        commands.append([*compiler, *flags, *own, "-c", str(source), "-o", str(target)])
         objects.append(str(target))
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for command, code in zip(commands, pool.map(subprocess.call, commands), strict=True):
-                if code:
-                    raise BuildError(f"could not compile: {' '.join(command)}")
-        return objects
+
+    for isa, (width, switches) in ISAS.items():
+        for bits in (32, 64):
+            names = [f"-DFASTNN_REAL={bits}", f"-DFASTNN_ISA={isa}", f"-DFASTNN_VEC={width}"]
+            for room in ROOMS:
+                target = folder / isa / str(bits) / room.relative_to(CSRC).with_suffix(".o")
+                add(room, target, *switches, *names)
+    have = [f"-DFASTNN_HAVE_{isa.upper()}" for isa in ISAS if isa != "baseline"]
+    add(CSRC / "dispatch.c", folder / "dispatch.o", *have)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for command, code in zip(commands, pool.map(subprocess.call, commands), strict=True):
+            if code:
+                raise BuildError(f"could not compile: {' '.join(command)}")
+    return objects
 
 
 def loops() -> list[Extension]:
@@ -108,7 +128,7 @@ def loops() -> list[Extension]:
         Extension(
             f"fastnn._kernels.{path.stem}",
             [str(path)],
-            include_dirs=[str(CSRC), "fastnn/_kernels"],
+            include_dirs=[str(CSRC)],
             depends=[*HEADERS, *map(str, ROOMS), str(CSRC / "dispatch.c")],
             extra_compile_args=flags,
             extra_link_args=link,
@@ -118,17 +138,4 @@ def loops() -> list[Extension]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, os.getcwd())
-    directives = {
-        "language_level": 3,
-        "boundscheck": False,
-        "wraparound": False,
-        "cdivision": True,
-        "initializedcheck": False,
-        "freethreading_compatible": True,
-        "embedsignature": True,
-    }
-    setup(
-        ext_modules=cythonize(loops(), compiler_directives=directives, build_dir="build/cython"),
-        cmdclass={"build_ext": BuildMatrix},
-    )
+    setup(ext_modules=loops(), cmdclass={"build_ext": BuildMatrix})

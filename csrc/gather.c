@@ -70,6 +70,8 @@ void FN(gather_states)(const fnn_source *s, int64_t row, int64_t mode, uint64_t 
         for (int u = 0; u < TILE; u += LANES)
             bits[t] |= mask_bits(load_real(level + u) < load_real(x + u)) << u;
     }
+    /* A spin of mean 0 may be up: units past the end must not. */
+    if (s->n_features % TILE) bits[n_tiles - 1] &= ((uint64_t)1 << (s->n_features % TILE)) - 1;
 }
 
 /* Least and greatest value of one row, into bounds; returns 2 if every value is `low` or 1, else 1, or 0

@@ -12,21 +12,30 @@
  * Shapes: rows = visible units row0..row1, columns = the tile's hidden units; W (n_visible, stride).
  * Besides W the pass leaves what the next steps need: sums of |w| (for the fixed-point step) and of the
  * change of w times an offset (for the biases), by row over this tile and by column over these rows.
- * Rows are folded in one order for every lane width, so the weights are bitwise the same.
+ * Rows are folded in one order for every lane width, so the weights are bitwise the same. Without offsets
+ * row_shift and col_shift are NULL.
  */
 #include "fastnn.h"
 #include "vec.h"
 
 void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums);
 
-/* x0 + x32, x1 + x33, ... then 16, 8, 4, 2, 1 apart. */
-INLINE real fold(const real x[TILE]) {
-    real half[TILE / 2];
-    for (int u = 0; u < 32; u += LANES) store_real(half + u, load_real(x + u) + load_real(x + 32 + u));
-    for (int u = 0; u < 16; u += LANES) store_real(half + u, load_real(half + u) + load_real(half + 16 + u));
-    for (int apart = 8; apart; apart /= 2)
-        for (int u = 0; u < apart; u++) half[u] += half[u + apart];
-    return half[0];
+#define FOLDED 16 /* lanes that a row's sums are folded to while it is in registers */
+
+/* x0 + x32, x1 + x33, ... then 16 apart. */
+INLINE void fold_row(const real x[TILE], real out[FOLDED]) {
+    for (int u = 0; u < FOLDED; u += LANES < FOLDED ? LANES : FOLDED) {
+        vreal low = load_real(x + u) + load_real(x + 32 + u);
+        vreal high = load_real(x + 16 + u) + load_real(x + 48 + u);
+        store_real(out + u, low + high);
+    }
+}
+
+/* Then 8, 4, 2, 1 apart. */
+INLINE real fold_rest(const real x[FOLDED]) {
+    real s[FOLDED / 2];
+    for (int u = 0; u < 8; u++) s[u] = x[u] + x[u + 8];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
 INLINE vreal sign_real(vreal x) {
@@ -72,7 +81,8 @@ INLINE real *at_or_null(void *x, int64_t at) { return x ? (real *)x + at : 0; }
 
 void FN(update_tile)(const fnn_update *u, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
     int64_t j0 = tile * TILE, chunk = row0 / FNN_MAX_ROWS;
-    real col_abs[TILE] = {0}, col_shift[TILE] = {0}, row_abs[TILE], row_shift[TILE];
+    real col_abs[TILE] = {0}, col_shift[TILE] = {0}, size[TILE], shift[TILE];
+    real row_abs[FNN_MAX_ROWS][FOLDED], row_shift[FNN_MAX_ROWS][FOLDED];
     if (u->gradient.words) FN(product_tile)(&u->gradient, row0, row1, tile, scratch);
     for (int64_t i = row0; i < row1; i++) {
         vreal mu = splat(((const real *)u->mu)[i]);
@@ -84,17 +94,22 @@ void FN(update_tile)(const fnn_update *u, int64_t row0, int64_t row1, int64_t ti
                                  at_or_null(u->second, at));
             w += dw;
             store_real((real *)u->weights + at, w);
-            store_real(row_abs + c, abs_real(w));
-            store_real(row_shift + c, dw * load_real((const real *)u->lambda + j0 + c));
+            store_real(size + c, abs_real(w));
             store_real(col_abs + c, load_real(col_abs + c) + abs_real(w));
+            if (!u->row_shift) continue;
+            store_real(shift + c, dw * load_real((const real *)u->lambda + j0 + c));
             store_real(col_shift + c, load_real(col_shift + c) + dw * mu);
         }
-        ((real *)u->row_abs)[tile * u->n_visible + i] = fold(row_abs);
-        ((real *)u->row_shift)[tile * u->n_visible + i] = fold(row_shift);
+        fold_row(size, row_abs[i - row0]);
+        if (u->row_shift) fold_row(shift, row_shift[i - row0]);
+    }
+    for (int64_t i = row0; i < row1; i++) {
+        ((real *)u->row_abs)[tile * u->n_visible + i] = fold_rest(row_abs[i - row0]);
+        if (u->row_shift) ((real *)u->row_shift)[tile * u->n_visible + i] = fold_rest(row_shift[i - row0]);
     }
     for (int c = 0; c < TILE; c++) {
         ((real *)u->col_abs)[chunk * u->stride + j0 + c] = col_abs[c];
-        ((real *)u->col_shift)[chunk * u->stride + j0 + c] = col_shift[c];
+        if (u->row_shift) ((real *)u->col_shift)[chunk * u->stride + j0 + c] = col_shift[c];
     }
 }
 

@@ -205,7 +205,7 @@ class TestHistograms:
 
 
 class TestHistory:
-    RECORD = {  # noqa: RUF012 -- read only
+    RECORD = {
         "epoch": [1, 2, 3],
         "time": [0.1, 0.1, 0.1],
         "reconstruction": [0.3, 0.2, 0.1],

@@ -195,3 +195,17 @@ def mean_field_step(exact, X, sample_visible):
         down = unit_mean(exact.hidden, up @ exact.W + exact.b)
         model = up.T @ (p_h[:, None] * down), p_h @ up, p_h @ down
     return [d - m for d, m in zip(data, model, strict=True)]
+
+
+@pytest.mark.parametrize("n_visible", [3, 63, 64, 65, 130])
+def test_chains_start_inside_the_layer(n_visible):
+    """Spins of mean 0 are up half the time; those past the last unit would reach beyond the weights."""
+    W = np.full((n_visible, 2), 1e-6)
+    rbm = RBM.from_parameters(W, visible="spin", random_state=14)
+    v = rbm.sample(2_000, 1)
+    assert set(np.unique(v)) == {-1, 1}
+    assert abs(v.mean()) < 5 / np.sqrt(v.size)
+    start = rbm.sample(500, 0, random_state=15)
+    np.testing.assert_array_equal(
+        rbm.gibbs(start, 1, random_state=16), rbm.gibbs(start.astype(np.float64), 1, random_state=16)
+    )

@@ -174,6 +174,8 @@ cdef class Trainer:
         self.rule.d_visible, self.rule.d_hidden = self.visible.difference, self.hidden.difference
         if centering:
             self.rule.mu, self.rule.lambda_ = self.visible.running, self.hidden.running
+        else:
+            self.rule.row_shift = self.rule.col_shift = NULL
 
     cdef void *_kept(self, name, shape, dtype, state) except? NULL:
         """An array that outlives the fit, with its earlier contents where they have the same shape."""
@@ -353,9 +355,10 @@ cdef class Trainer:
             team_run(team, dense_item, &self.turning, self.weights.n_chunks * ceil_div(self.h.width, GEMM_COLUMNS))
         self.weights.update(team, u, self.scratch)
         self.rooms.update_bias(&u.rule, self.v.n_units, self.visible.difference, self.visible.running, 0.0, 0.0,
-                            u.row_shift, self.h.n_tiles, self.v.n_units, self.v.bias, self.visible.velocity,
-                            self.visible.second)
+                            u.row_shift, self.h.n_tiles if u.row_shift else 0, self.v.n_units,
+                            self.v.bias, self.visible.velocity, self.visible.second)
         self.rooms.update_bias(&u.rule, self.h.n_units, self.hidden.difference, self.hidden.running,
-                            self.sparsity_target, self.sparsity_cost, u.col_shift, self.weights.n_chunks, self.h.width,
+                            self.sparsity_target, self.sparsity_cost, u.col_shift,
+                            self.weights.n_chunks if u.col_shift else 0, self.h.width,
                             self.h.bias, self.hidden.velocity, self.hidden.second)
         return self.weights.prepare(team)

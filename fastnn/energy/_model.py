@@ -19,7 +19,7 @@ from fastnn._validation import (
     real_dtype,
     visible_source,
 )
-from fastnn.energy.partition import MAX_EXACT_UNITS, LogPartition, exact_log_partition
+from fastnn.energy.partition import MAX_EXACT_UNITS, exact_log_partition
 
 _PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -260,7 +259,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         >>> from fastnn import RBM
         >>> rbm = RBM.from_parameters([[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]])
         >>> round(float(rbm.log_partition()), 4)
-        4.4246
+        4.7776
         """
         W = check_parameter("W", W)
         if W.ndim != 2 or 0 in W.shape:

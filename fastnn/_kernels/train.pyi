@@ -1,0 +1,37 @@
+from typing import Any
+
+import numpy as np
+
+from .gibbs import Source, Weights
+
+class Trainer:
+    weights: Weights
+    arrays: dict[str, np.ndarray]
+    n_updates: int
+    def __init__(
+        self,
+        weights: Weights,
+        *,
+        batch_size: int,
+        n_chains: int,
+        n_steps: int,
+        sample_visible: bool,
+        sample_last_hidden: bool,
+        learning_rate: float,
+        optimizer: str,
+        momentum: float,
+        l1: float,
+        l2: float,
+        centering: bool,
+        sparsity_target: float | None,
+        sparsity_cost: float,
+        key: int,
+        n_threads: int,
+        binary_data: bool,
+        state: dict[str, Any],
+    ) -> None: ...
+    def state(self) -> dict[str, Any]: ...
+    def start_offsets(
+        self, visible_mean: np.ndarray | float, hidden_mean: np.ndarray | float
+    ) -> None: ...
+    def epoch(self, x: Source, order: np.ndarray | None, batch_size: int) -> int: ...

@@ -1,0 +1,115 @@
+"""What must not depend on threads or instruction set, as digests: run by test_isa and test_vmath.
+
+``python fingerprints.py models`` (or vmath) prints {name: {number of threads: digest}} as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from functools import partial
+
+import numpy as np
+
+import fastnn
+from fastnn._kernels import core
+
+THREADS = (1, 2, 3, 8)
+DENSITIES = (0.01, 0.2, 0.5, 0.95)
+FUNCTIONS = ("exp", "log", "sigmoid", "softplus", "tanh")
+# No multiple of 64 anywhere, a short last batch, and enough work that the threads share it.
+N_SAMPLES, N_VISIBLE, N_HIDDEN = 1310, 391, 250
+COMMON = {"n_iter": 1, "random_state": 7}
+RBMS = {
+    "pcd": {"batch_size": 100},
+    "pcd with 37 chains, 3 steps": {"batch_size": 1200, "n_chains": 37, "n_gibbs_steps": 3},
+    "cd": {"method": "cd", "sample_visible": True, "batch_size": 90, "n_gibbs_steps": 2},
+    "cd, last hidden drawn": {"method": "cd", "sample_visible": True, "sample_last_hidden": True},
+    "momentum, decay, no centering": {"momentum": 0.9, "l1": 1e-4, "l2": 1e-3, "centering": False},
+    "adam": {"optimizer": "adam", "momentum": 0.9, "learning_rate": 0.001, "l2": 1e-3},
+    "sparse activity": {"sparsity_target": 0.1, "sparsity_cost": 0.5},
+    "early stopping": {"early_stopping": True, "batch_size": 500},
+    "spins": {"visible": "spin", "hidden": "spin", "learning_rate": 0.01},
+    "spins below": {"visible": "spin", "learning_rate": 0.01},
+    "spins above": {"hidden": "spin", "method": "cd", "sample_visible": True},
+}
+
+
+def binary(density: float, dtype=np.float32, n_samples: int = N_SAMPLES) -> np.ndarray:
+    """Rows of 0 and 1 that repeat ten patterns with noise, so that there is something to learn."""
+    rng = np.random.default_rng(int(1000 * density))
+    patterns = rng.random((10, N_VISIBLE)) < density
+    X = patterns[rng.integers(10, size=n_samples)]
+    return (X ^ (rng.random(X.shape) < 0.05 * density)).astype(dtype)
+
+
+def digest(*arrays: np.ndarray) -> str:
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.dtype.str}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array))
+    return found.hexdigest()
+
+
+def fitted(model, X) -> str:
+    """Weights, chains' fantasies and samples of a model after a fit and one more minibatch."""
+    model.fit(X).partial_fit(X[:77])
+    parameters = model.components_, model.intercept_visible_, model.intercept_hidden_
+    v = model.gibbs(X, 2)
+    return digest(*parameters, v, model.gibbs(v[:3], 1), model.sample(65, 3))
+
+
+def models() -> dict[str, dict[int, str]]:
+    cases = {}
+    for dtype in (np.float32, np.float64):
+        kind = np.dtype(dtype).name
+        for density in DENSITIES:
+            X = binary(density, dtype)
+            cases[f"pcd, density {density:g}, {kind}"] = fastnn.RBM, {"batch_size": 130}, X
+            params = {"batch_size": 64, "learning_rate": 0.05}
+            cases[f"BernoulliRBM, density {density:g}, {kind}"] = fastnn.BernoulliRBM, params, X
+        for name, params in RBMS.items():
+            X = binary(0.2, dtype)
+            X = 2 * X - 1 if params.get("visible") == "spin" else X
+            cases[f"{name}, {kind}"] = fastnn.RBM, params, X
+    X = np.random.default_rng(3).random((N_SAMPLES, N_VISIBLE), dtype=np.float32)
+    cases["grey levels drawn afresh"] = fastnn.RBM, {"binarize": "sample"}, X
+    found = {}
+    for name, (estimator, params, X) in cases.items():
+        if estimator is fastnn.RBM:
+            params = {"monitor": (), **params}
+        new = partial(estimator, N_HIDDEN, **COMMON, **params)
+        found[name] = {n: fitted(new(n_threads=n), X) for n in THREADS}
+    return found
+
+
+def arguments(dtype, n: int = 200_000) -> np.ndarray:
+    """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
+    rng = np.random.default_rng(0)
+    word, tiny = (np.uint32, -149) if dtype == np.float32 else (np.uint64, -1074)
+    any_bits = rng.integers(0, np.iinfo(word).max, n, dtype=word, endpoint=True).view(dtype)
+    near = [rng.uniform(-750, 750, n), rng.uniform(-4, 4, n)]
+    small = np.ldexp(rng.uniform(-1, 1, n), rng.integers(tiny, 4, n))
+    special = [0.0, -0.0, np.inf, -np.inf, np.nan, 2.0**tiny, -(2.0**tiny)]
+    others = np.concatenate([*near, small, special]).astype(dtype)
+    return np.concatenate([any_bits, others])
+
+
+def apply(function: str, x: np.ndarray) -> np.ndarray:
+    return core.map_array(FUNCTIONS.index(function), x, np.empty_like(x))
+
+
+def vmath() -> dict[str, dict[int, str]]:
+    found = {}
+    for dtype in (np.float32, np.float64):
+        x = arguments(dtype)
+        for function in FUNCTIONS:
+            y = apply(function, x)
+            y[np.isnan(y)] = np.nan  # one NaN for all: its sign and payload mean nothing
+            found[f"{function}, {np.dtype(dtype).name}"] = {1: digest(y)}
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps({"models": models, "vmath": vmath}[sys.argv[1]]()))

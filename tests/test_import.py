@@ -1,0 +1,111 @@
+"""What ``import fastnn`` costs and touches, and what an installation holds."""
+
+import ast
+import importlib
+import importlib.metadata
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+import fastnn
+
+# What a user of scikit-learn has imported anyway.
+BASE = "import numpy, scipy.linalg.blas, sklearn.base\n"
+# The aim is 0.1 s on an idle machine; a busy one, such as a CI runner, takes a multiple of that.
+MOST_SECONDS = 0.3
+STUBS = sorted((Path(fastnn.__file__).parent / "_kernels").glob("*.pyi"))
+
+
+def python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_import_is_fast():
+    clock = "import time\nbegan = time.perf_counter()\nimport fastnn\n"
+    seconds = [float(python(f"{BASE}{clock}print(time.perf_counter() - began)")) for _ in range(5)]
+    assert median(seconds) < MOST_SECONDS, seconds
+
+
+def test_import_loads_nothing_that_only_some_need():
+    unwanted = {"matplotlib", "torch", "sklearn.neural_network", "fastnn.plot", "pytest"}
+    loaded = set(python("import sys, fastnn\nprint(*sys.modules)").split())
+    assert "fastnn" in loaded
+    assert not unwanted & loaded
+
+
+def test_import_changes_nothing_elsewhere():
+    code = """
+import sys, numpy.random, scipy.linalg, sklearn.neural_network, sklearn.pipeline, joblib
+import sklearn.callback, sklearn.utils.validation, threadpoolctl
+names = "numpy", "scipy", "sklearn", "joblib", "threadpoolctl"
+before = {
+    name: (module, dict(vars(module)))
+    for name, module in sys.modules.items() if name.partition(".")[0] in names and module
+}
+before["BernoulliRBM"] = (r := sklearn.neural_network.BernoulliRBM, dict(vars(r)))
+import fastnn
+print(*(
+    f"{name}.{key}"
+    for name, (owner, old) in before.items()
+    for key, value in old.items()
+    if vars(owner).get(key, None) is not value
+))
+"""
+    assert python(code).split() == []
+
+
+def test_public_names_are_there():
+    assert all(hasattr(fastnn, name) for name in fastnn.__all__)
+    assert (Path(fastnn.__file__).parent / "py.typed").exists()
+
+
+def test_version_is_the_installed_one():
+    try:
+        installed = importlib.metadata.version("fastnn")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("fastnn is built in place, not installed")
+    assert installed == fastnn.__version__
+
+
+@pytest.mark.parametrize("stub", STUBS, ids=lambda path: path.stem)
+def test_stubs_say_what_the_modules_have(stub):
+    """Every Python-visible name of a Cython module has its stub, with the same parameters."""
+    module = importlib.import_module(f"fastnn._kernels.{stub.stem}")
+    told = {node.name: node for node in ast.parse(stub.read_text()).body if hasattr(node, "name")}
+    own = {
+        name: value
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    }
+    assert set(told) == set(own)
+    for name, value in own.items():
+        if inspect.isclass(value):
+            methods = {n.name: n for n in told[name].body if isinstance(n, ast.FunctionDef)}
+            public = {n for n, v in vars(value).items() if n[0] != "_" and callable(v)}
+            assert set(methods) - {"__init__"} == public
+            for method in public:
+                assert parameters(methods[method]) == ["self", *signature(getattr(value, method))]
+        else:
+            assert parameters(told[name]) == signature(value)
+
+
+def parameters(node):
+    return [a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)]
+
+
+def signature(function):
+    """Names of the parameters in the signature that Cython embeds as the docstring's first line."""
+    inside = function.__doc__.splitlines()[0].partition("(")[2].rpartition(")")[0]
+    words = [part.partition("=")[0].split()[-1] for part in inside.split(",") if part.strip()]
+    return [word for word in words if word not in ("self", "*")]
+
+
+def test_every_loop_has_its_stub():
+    extensions = {p.name.partition(".")[0] for p in STUBS[0].parent.glob("*.so")}
+    assert {p.stem for p in STUBS} == extensions
