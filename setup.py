@@ -18,7 +18,7 @@ from setuptools.command.build_ext import build_ext
 
 CSRC = Path("csrc")
 ROOMS = sorted(p for p in CSRC.rglob("*.c") if p.name != "dispatch.c")
-HEADERS = sorted(str(p) for p in CSRC.rglob("*.h"))
+HEADERS = sorted(str(p) for p in [*CSRC.rglob("*.h"), *Path("fastnn/_kernels").glob("*.h")])
 LOOPS = sorted(Path("fastnn/_kernels").glob("*.pyx"))
 
 AVX2 = ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mpopcnt"]
@@ -128,7 +128,7 @@ def loops() -> list[Extension]:
         Extension(
             f"fastnn._kernels.{path.stem}",
             [str(path)],
-            include_dirs=[str(CSRC)],
+            include_dirs=[str(CSRC), "fastnn/_kernels"],
             depends=[*HEADERS, *map(str, ROOMS), str(CSRC / "dispatch.c")],
             extra_compile_args=flags,
             extra_link_args=link,

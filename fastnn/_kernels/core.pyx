@@ -10,7 +10,6 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from openmp cimport omp_get_max_threads, omp_get_wtime
 
 
-
 cdef extern from "fastnn.h" nogil:
     const fnn_rooms *fnn_rooms_for(int64_t real_bytes, const char *isa)
     const char *fnn_isa_name(int64_t k)

@@ -237,7 +237,6 @@ cdef class Weights:
     """
 
     def __init__(self, weights, visible_bias, hidden_bias, visible_unit, hidden_unit, int n_threads):
-        cdef int64_t bad
         self.dtype = weights.dtype
         self.rooms = rooms_for(self.dtype)
         self.held = []
@@ -368,7 +367,7 @@ cdef class Weights:
 
     def _each_block(self, Source x, bint hidden, mean, total, int n_threads):
         cdef layer_side side = self.hidden if hidden else self.visible
-        cdef int64_t inner = (self.visible if hidden else self.hidden).width, row0, n, size = self.rooms.real_bytes
+        cdef int64_t inner = (self.visible if hidden else self.hidden).width, row0, n
         cdef int64_t rows = max(min(x.n_rows, BLOCK_WORK // (inner * side.width), 8 * FNN_MAX_ROWS), FNN_MAX_ROWS)
         states = aligned((rows if x.binary else 1, inner // FNN_TILE), np.uint64)
         values = aligned((n_threads if x.binary else rows, inner), self.dtype)
@@ -510,7 +509,7 @@ cdef class Weights:
         fields of the first hidden draw as they are.
         """
         cdef layer_side v = self.visible, h = self.hidden
-        cdef int64_t words = v.n_tiles, size = self.rooms.real_bytes, row0, n, s, r
+        cdef int64_t words = v.n_tiles, row0
         cdef int64_t rows = max(min(x.n_rows, BLOCK_WORK // (v.n_units * h.width)), FNN_MAX_ROWS)
         cdef int64_t kind = {"?": 0, "B": 0, "b": 1, "f": 2, "d": 3}[out.dtype.char]
         cdef int64_t row_bytes = out.strides[0]
