@@ -116,18 +116,17 @@ cdef extern from "team.h" nogil:
     ctypedef struct fnn_team:
         int64_t n_workers
 
-    void team_open(fnn_team *team, int64_t n_workers)
+    ctypedef void (*team_lead)(fnn_team *team, void *context) noexcept nogil
+
     void team_run(fnn_team *team, team_job job, void *context, int64_t n_items)
-    void team_work(fnn_team *team, int64_t worker)
-    void team_close(fnn_team *team)
+    void team_call(int64_t n_workers, team_lead lead, void *context)
 
 
-cdef int poll(double *last) except -1 nogil
+cdef struct fnn_watch:
+    # Looks for Ctrl-C on behalf of a call without the GIL.
+    double last
+    bint stop
 
-
-cdef class Watch:
-    """Looks for Ctrl-C on behalf of a call without the GIL."""
-    cdef double last
-    cdef bint stop
-    cdef object error
-    cdef bint interrupted(self) noexcept nogil
+cdef fnn_watch watch_begin() noexcept nogil
+cdef bint watch_interrupted(fnn_watch *watch) noexcept nogil
+cdef int watch_check(fnn_watch *watch) except -1

@@ -5,7 +5,6 @@ import os
 import numpy as np
 from joblib import cpu_count
 
-from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from openmp cimport omp_get_max_threads, omp_get_wtime
 
@@ -14,6 +13,9 @@ cdef extern from "fastnn.h" nogil:
     const fnn_rooms *fnn_rooms_for(int64_t real_bytes, const char *isa)
     const char *fnn_isa_name(int64_t k)
     int fnn_isa_runs(int64_t k)
+
+cdef extern from "Python.h":
+    int check_signals "PyErr_CheckSignals"() noexcept
 
 cdef const fnn_rooms *single_rooms = NULL
 cdef const fnn_rooms *double_rooms = NULL
@@ -54,37 +56,28 @@ cdef const fnn_rooms *rooms_for(object dtype) except NULL:
     return single_rooms if itemsize == 4 else double_rooms
 
 
-cdef int poll(double *last) except -1 nogil:
-    """Raise KeyboardInterrupt if it is due; takes the GIL at most every 20 ms."""
+cdef fnn_watch watch_begin() noexcept nogil:
+    cdef fnn_watch watch
+    watch.last, watch.stop = omp_get_wtime(), False
+    return watch
+
+
+cdef bint watch_interrupted(fnn_watch *watch) noexcept nogil:
+    """Whether the call should end; takes the GIL at most every 20 ms. For the calling thread alone.
+
+    The exception stays pending in that thread's state: no Python may run in it before watch_check().
+    """
     cdef double now = omp_get_wtime()
-    if now - last[0] > 0.02:
-        last[0] = now
+    if not watch.stop and now - watch.last > 0.02:
+        watch.last = now
         with gil:
-            PyErr_CheckSignals()
-    return 0
+            watch.stop = check_signals() != 0
+    return watch.stop
 
 
-cdef class Watch:
-    """Looks for Ctrl-C on behalf of a call without the GIL; check() raises what it saw."""
-
-    def __init__(self):
-        self.last = omp_get_wtime()
-
-    cdef bint interrupted(self) noexcept nogil:
-        """Whether the call should end; takes the GIL at most every 20 ms."""
-        cdef double now = omp_get_wtime()
-        if now - self.last > 0.02:
-            self.last = now
-            with gil:
-                try:
-                    PyErr_CheckSignals()
-                except BaseException as error:
-                    self.error, self.stop = error, True
-        return self.stop
-
-    def check(self):
-        if self.error is not None:
-            raise self.error
+cdef int watch_check(fnn_watch *watch) except -1:
+    """Raise what watch_interrupted() saw, if anything."""
+    return -1 if watch.stop else 0
 
 
 def _note_fork():

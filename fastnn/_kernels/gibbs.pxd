@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int64_t, uint64_t
 
-from .core cimport Watch, fnn_layer, fnn_rooms, fnn_source, fnn_team, fnn_update
+from .core cimport fnn_layer, fnn_rooms, fnn_source, fnn_team, fnn_update, fnn_watch
 
 
 cdef class Source:
@@ -66,6 +66,31 @@ cdef struct gibbs_task:
     char *out
 
 
+# What a call's leader is told; objects are borrowed from the caller, who waits.
+cdef struct measure_job:
+    void *weights
+    int64_t bad
+
+
+cdef struct rows_job:
+    void *weights
+    void *source
+    bint hidden
+    int64_t row0, n
+    const fnn_layer *layer
+    uint64_t *states
+    char *values
+    char *scratch
+
+
+cdef struct gibbs_job:
+    void *weights
+    void *source
+    gibbs_task *task
+    fnn_watch watch
+    int64_t row0, n
+
+
 cdef class Weights:
     cdef const fnn_rooms *rooms
     cdef layer_side visible, hidden
@@ -81,12 +106,9 @@ cdef class Weights:
     cdef fnn_layer given_states(self, bint hidden, const uint64_t *states) noexcept nogil
     cdef void run(self, fnn_team *team, bint hidden, const fnn_layer *layer, int64_t n_rows, const char *x,
                   char *scratch) noexcept nogil
-    cdef void run_alone(self, bint hidden, const fnn_layer *layer, int64_t n, char *scratch, int workers) noexcept nogil
-    cdef void each_rows(self, Source x, bint hidden, int64_t row0, int64_t n, const fnn_layer *layer,
-                        uint64_t *states, char *values, char *scratch, int workers) noexcept nogil
     cdef double pseudo_log_likelihood(self, const char *values, const char *field) noexcept nogil
-    cdef void gibbs_rows(self, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch, int workers) noexcept nogil
-    cdef void lead_gibbs(self, fnn_team *team, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch) noexcept nogil
+    cdef void walk(self, fnn_team *team, Source x, int64_t row0, int64_t n, gibbs_task *t,
+                   fnn_watch *watch) noexcept nogil
 
 
 cdef object aligned(shape, dtype)

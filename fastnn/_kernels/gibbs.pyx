@@ -15,7 +15,6 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport exp, fabs, log1p
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcpy, memset
-from openmp cimport omp_get_wtime
 from scipy.linalg.cython_blas cimport dgemm, sgemm
 
 from .core cimport (
@@ -25,16 +24,16 @@ from .core cimport (
     FNN_STREAM_VISIBLE,
     FNN_TILE,
     fnn_layer,
-    Watch,
     fnn_rooms,
     fnn_team,
     fnn_update,
-    poll,
+    fnn_watch,
     rooms_for,
-    team_close,
-    team_open,
+    team_call,
     team_run,
-    team_work,
+    watch_begin,
+    watch_check,
+    watch_interrupted,
 )
 
 # Fewer multiply-adds than this are not worth waking a second thread for (some 10 microseconds).
@@ -230,6 +229,29 @@ cdef void offset_item(void *context, int64_t item, int64_t worker) noexcept nogi
         t.rooms.panel_sums(t.v.panels, t.v.n_inputs, 0, t.v.n_inputs, item - t.h.n_tiles, t.h.low, t.v.offset)
 
 
+# Leaders of calls: what the first thread of a team does (team.h).
+
+cdef void lead_measure(fnn_team *team, void *context) noexcept nogil:
+    cdef measure_job *job = <measure_job *>context
+    (<Weights>job.weights).update(team, &(<Weights>job.weights).still, NULL)
+    job.bad = (<Weights>job.weights).prepare(team)
+
+
+cdef void lead_rows(fnn_team *team, void *context) noexcept nogil:
+    """Rows row0 .. row0 + n of a source through a layer, as states or (states NULL) as values; without a
+    source, the states that the layer holds."""
+    cdef rows_job *job = <rows_job *>context
+    if job.source != NULL:
+        gather(team, (<Weights>job.weights).rooms, <Source>job.source, NULL, job.row0, job.n, 0, 0, 0, job.states, job.values)
+    (<Weights>job.weights).run(team, job.hidden, job.layer, job.n,
+                               job.values if job.source != NULL and job.states == NULL else NULL, job.scratch)
+
+
+cdef void lead_gibbs(fnn_team *team, void *context) noexcept nogil:
+    cdef gibbs_job *job = <gibbs_job *>context
+    (<Weights>job.weights).walk(team, <Source>job.source, job.row0, job.n, job.task, &job.watch)
+
+
 cdef class Weights:
     """W and the biases of an RBM, and W in fixed point for both directions.
 
@@ -277,19 +299,13 @@ cdef class Weights:
         self._measure(n_threads)
 
     cdef _measure(self, int n_threads):
-        cdef int64_t bad = 0
-        cdef fnn_team team
-        cdef int t, workers = threads_worth(8 * self.visible.n_units * self.hidden.width, n_threads)
-        team_open(&team, workers)
-        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1, nogil=True):
-            if t == 0:
-                self.update(&team, &self.still, NULL)
-                bad += self.prepare(&team)
-                team_close(&team)
-            else:
-                team_work(&team, t)
-        if bad:
-            raise OverflowError(f"the weights of {bad} units are not finite or too large to sum")
+        cdef measure_job job
+        job.weights, job.bad = <void *>self, 0
+        cdef int workers = threads_worth(8 * self.visible.n_units * self.hidden.width, n_threads)
+        with nogil:
+            team_call(workers, lead_measure, &job)
+        if job.bad:
+            raise OverflowError(f"the weights of {job.bad} units are not finite or too large to sum")
 
     cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias):
         cdef layer_side side
@@ -386,30 +402,19 @@ cdef class Weights:
         if not x.binary:
             layer.field = address(field)
         cdef int workers = threads_worth(min(rows, x.n_rows) * inner * side.width // 8, n_threads)
-        cdef double last = omp_get_wtime()
+        cdef rows_job job = rows_job(<void *>self, <void *>x, hidden, 0, 0, &layer, states_at, values_at, scratch_at)
+        cdef fnn_watch watch = watch_begin()
         for row0 in range(0, x.n_rows, rows):
-            n = min(rows, x.n_rows - row0)
+            job.row0, job.n = row0, min(rows, x.n_rows - row0)
+            n = job.n
             with nogil:
-                self.each_rows(x, hidden, row0, n, &layer, states_at, values_at, scratch_at, workers)
-                poll(&last)
+                team_call(workers, lead_rows, &job)
+                watch_interrupted(&watch)
+            watch_check(&watch)
             if mean is not None:
                 mean[row0:row0 + n] = means[:n, :side.n_units]
             if total is not None:
                 total[row0:row0 + n] = logs[:n].sum(axis=1)
-
-    cdef void each_rows(self, Source x, bint hidden, int64_t row0, int64_t n, const fnn_layer *layer,
-                        uint64_t *states, char *values, char *scratch, int workers) noexcept nogil:
-        """Rows row0 .. row0 + n of x through a layer, as one call of a team; states NULL: as values."""
-        cdef fnn_team team
-        cdef int t
-        team_open(&team, workers)
-        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1):
-            if t == 0:
-                gather(&team, self.rooms, x, NULL, row0, n, 0, 0, 0, states, values)
-                self.run(&team, hidden, layer, n, NULL if states != NULL else values, scratch)
-                team_close(&team)
-            else:
-                team_work(&team, t)
 
     def bias_energies(self, Source x, out, int n_threads):
         """out (n_rows,) = visible biases . x, float64."""
@@ -429,7 +434,7 @@ cdef class Weights:
                 result[r] = all_low + v.step * self.rooms.dot_states(states_at + me * words, words, v.bias)
             return
         cdef fnn_team alone
-        team_open(&alone, 1)
+        alone.n_workers = 1
         for r in range(0, x.n_rows, FNN_MAX_ROWS):
             n = min(<int64_t>FNN_MAX_ROWS, x.n_rows - r)
             gather(&alone, self.rooms, x, NULL, r, n, 0, 0, 0, NULL, values_at)
@@ -443,23 +448,11 @@ cdef class Weights:
         cdef fnn_layer layer = self.given_states(hidden, <const uint64_t *>address(states))
         logs, scratch = aligned((n, side.n_tiles), np.float64), aligned((n_threads, FNN_SCRATCH), np.uint8)
         cdef char *scratch_at = <char *>address(scratch)
-        cdef double last = 0
         layer.log_partition = address(logs)
+        cdef rows_job job = rows_job(<void *>self, NULL, hidden, 0, n, &layer, NULL, NULL, scratch_at)
         with nogil:
-            self.run_alone(hidden, &layer, n, scratch_at, n_threads)
-            poll(&last)
+            team_call(n_threads, lead_rows, &job)
         np.sum(logs, axis=1, out=out)
-
-    cdef void run_alone(self, bint hidden, const fnn_layer *layer, int64_t n, char *scratch, int workers) noexcept nogil:
-        cdef fnn_team team
-        cdef int t
-        team_open(&team, workers)
-        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1):
-            if t == 0:
-                self.run(&team, hidden, layer, n, NULL, scratch)
-                team_close(&team)
-            else:
-                team_work(&team, t)
 
     def pseudo_log_likelihoods(self, Source x, out, int n_threads):
         """out (n_rows,) = sum over visible units of ln P(v_i given the others), for rows of states."""
@@ -470,9 +463,9 @@ cdef class Weights:
         cdef char *values_at = <char *>address(values)
         cdef char *field_at = <char *>address(field)
         cdef double[::1] result = out
-        cdef double last = omp_get_wtime()
+        cdef fnn_watch watch = watch_begin()
         cdef fnn_team alone
-        team_open(&alone, 1)
+        alone.n_workers = 1
         for row0 in range(0, x.n_rows, rows):
             n = min(rows, x.n_rows - row0)
             field[:n] = self.hidden_bias
@@ -483,8 +476,8 @@ cdef class Weights:
             for r in prange(n, schedule="dynamic", chunksize=1, num_threads=threads_worth(n * v.n_units * h.width, n_threads), nogil=True):
                 result[row0 + r] = self.pseudo_log_likelihood(values_at + r * v.width * size,
                                                               field_at + r * h.width * size)
-            with nogil:
-                poll(&last)
+            watch_interrupted(&watch)
+            watch_check(&watch)
 
     cdef double pseudo_log_likelihood(self, const char *values, const char *field) noexcept nogil:
         """One row: flipping unit i by delta raises -F by a_i delta + the change of the hidden units' sums."""
@@ -535,25 +528,16 @@ cdef class Weights:
         t.down, t.up, t.first = down, up, down
         t.first.field = address(field)
         cdef int workers = threads_worth(rows * v.n_units * h.width // 8, n_threads)
-        cdef Watch watch = Watch()
+        cdef gibbs_job job = gibbs_job(<void *>self, <void *>x, &t, watch_begin(), 0, 0)
         for row0 in range(0, x.n_rows, rows):
+            job.row0, job.n = row0, min(rows, x.n_rows - row0)
             with nogil:
-                self.gibbs_rows(x, row0, min(rows, x.n_rows - row0), &t, watch, workers)
-            watch.check()
+                team_call(workers, lead_gibbs, &job)
+            watch_check(&job.watch)
 
-    cdef void gibbs_rows(self, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch, int workers) noexcept nogil:
-        """A block of chains from its start to its last states, as one call of a team."""
-        cdef fnn_team team
-        cdef int w
-        team_open(&team, workers)
-        for w in prange(workers, num_threads=workers, schedule="static", chunksize=1):
-            if w == 0:
-                self.lead_gibbs(&team, x, row0, n, t, watch)
-                team_close(&team)
-            else:
-                team_work(&team, w)
-
-    cdef void lead_gibbs(self, fnn_team *team, Source x, int64_t row0, int64_t n, gibbs_task *t, Watch watch) noexcept nogil:
+    cdef void walk(self, fnn_team *team, Source x, int64_t row0, int64_t n, gibbs_task *t,
+                   fnn_watch *watch) noexcept nogil:
+        """A block of chains from its start to its last states."""
         cdef int64_t s
         t.first.chain0 = t.down.chain0 = t.up.chain0 = t.chain0 + row0
         gather(team, self.rooms, x, NULL, row0, n, t.key, t.step, t.chain0, t.visible, t.values)
@@ -567,7 +551,7 @@ cdef class Weights:
             else:
                 self.run(team, True, &t.down, n, NULL, t.scratch)
             self.run(team, False, &t.up, n, NULL, t.scratch)
-            if watch.interrupted():
+            if watch_interrupted(watch):
                 return
         t.rooms, t.side, t.row0, t.n_rows = self.rooms, &self.visible, row0, n
         team_run(team, spread_item, t, ceil_div(n, GATHER_ROWS))

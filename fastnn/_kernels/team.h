@@ -1,6 +1,6 @@
 /* A team of OpenMP threads that shares one call: phases of items, handed out one by one.
  *
- * A call opens one parallel region. Its first thread, the leader, runs the call's own text and hands
+ * team_call() opens one parallel region. Its first thread, the leader, runs the call's own text and hands
  * out each phase with team_run(); the others take items wherever they find some. A phase is over when
  * its items are done, not when every thread has arrived: a thread that the system has put to sleep
  * delays nobody unless it holds an item, and a phase costs a few hundred nanoseconds instead of the
@@ -12,16 +12,19 @@
 #ifndef FASTNN_TEAM_H
 #define FASTNN_TEAM_H
 
+#include <omp.h>
 #include <sched.h>
 #include <stdint.h>
 
+typedef struct fnn_team fnn_team;
+typedef void (*team_lead)(fnn_team *team, void *context);
 typedef void (*team_job)(void *context, int64_t item, int64_t worker);
 
 #define TEAM_BITS 22 /* items in a phase; longer phases are handed out in runs */
 #define TEAM_MASK (((uint64_t)1 << TEAM_BITS) - 1)
 #define TEAM_SPINS 2000 /* looks before a waiting thread offers its core to others */
 
-typedef struct {
+struct fnn_team {
     uint64_t ticket __attribute__((aligned(64)));
     int64_t done __attribute__((aligned(64)));
     team_job job __attribute__((aligned(64)));
@@ -29,13 +32,7 @@ typedef struct {
     int64_t n_items, run;
     int64_t n_workers;
     int over;
-} fnn_team;
-
-static inline void team_open(fnn_team *team, int64_t n_workers) {
-    team->ticket = 0;
-    team->n_workers = n_workers;
-    team->over = 0;
-}
+};
 
 static inline void team_pause(int *spins) {
     if (++*spins < TEAM_SPINS) {
@@ -93,6 +90,20 @@ static inline void team_work(fnn_team *team, int64_t worker) {
             team_pause(&spins);
 }
 
-static inline void team_close(fnn_team *team) { __atomic_store_n(&team->over, 1, __ATOMIC_RELEASE); }
+/* A call: lead(team, context) on this thread, with n_workers - 1 others (or fewer) at its disposal.
+ * What the leader returns through is its context; phases may be of any number and size. */
+static inline void team_call(int64_t n_workers, team_lead lead, void *context) {
+    fnn_team team = {.n_workers = n_workers};
+#pragma omp parallel num_threads((int)n_workers) if (n_workers > 1)
+    {
+        int worker = omp_get_thread_num();
+        if (worker == 0) {
+            lead(&team, context);
+            __atomic_store_n(&team.over, 1, __ATOMIC_RELEASE);
+        } else {
+            team_work(&team, worker);
+        }
+    }
+}
 
 #endif

@@ -12,7 +12,6 @@ between states (grey levels, mean fields) go through BLAS and add their part to 
 
 import numpy as np
 
-from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
@@ -20,15 +19,16 @@ from .core cimport (
     FNN_MAX_ROWS,
     FNN_SCRATCH,
     FNN_TILE,
-    Watch,
     fnn_layer,
     fnn_rooms,
     fnn_team,
     fnn_update,
-    team_close,
-    team_open,
+    fnn_watch,
+    team_call,
     team_run,
-    team_work,
+    watch_begin,
+    watch_check,
+    watch_interrupted,
 )
 from .gibbs cimport (
     Source,
@@ -116,6 +116,20 @@ cdef void dense_item(void *context, int64_t item, int64_t worker) noexcept nogil
             gemm(size, True, False, height, width, side.n, side.sign / side.n, side.values + i * size, t.v.width,
                  side.means + j * size, t.h.width, beta, t.dense + (i * t.h.width + j) * size, t.h.width)
             beta = 1.0
+
+
+cdef struct epoch_job:
+    # What the leader of an epoch is told; objects are borrowed from the caller, who waits.
+    void *trainer
+    void *source
+    const int64_t *order
+    int64_t batch_size, bad
+    fnn_watch watch
+
+
+cdef void lead_epoch(fnn_team *team, void *context) noexcept nogil:
+    cdef epoch_job *job = <epoch_job *>context
+    job.bad = (<Trainer>job.trainer).run_epoch(team, <Source>job.source, job.order, job.batch_size, &job.watch)
 
 
 cdef class Trainer:
@@ -259,33 +273,18 @@ cdef class Trainer:
         Returns how many units' weights left the range of fixed point: 0, or the pass stopped there.
         Ctrl-C raises between minibatches, with the parameters of the last one.
         """
-        cdef int64_t bad
-        cdef const int64_t *order_at = NULL
-        cdef Watch watch = Watch()
+        cdef int64_t work = self.panel_rows * self.v.width * self.h.width // 4
+        cdef epoch_job job = epoch_job(<void *>self, <void *>x, NULL, batch_size, 0, watch_begin())
         if order is not None:
-            order_at = <const int64_t *>address(order)
+            job.order = <const int64_t *>address(order)
+        cdef int workers = threads_worth(work, self.n_threads)
         with nogil:
-            bad = self.run_epoch(x, order_at, batch_size, watch)
-        watch.check()
-        return bad
+            team_call(workers, lead_epoch, &job)
+        watch_check(&job.watch)
+        return job.bad
 
-    cdef int64_t run_epoch(self, Source x, const int64_t *order, int64_t batch_size, Watch watch) noexcept nogil:
-        """The whole epoch as one call of a team."""
-        cdef fnn_team team
-        cdef int64_t bad = 0
-        cdef int t, workers
-        workers = threads_worth(self.panel_rows * self.v.width * self.h.width // 4, self.n_threads)
-        team_open(&team, workers)
-        for t in prange(workers, num_threads=workers, schedule="static", chunksize=1):
-            if t == 0:
-                bad += self.lead_epoch(&team, x, order, batch_size, watch)
-                team_close(&team)
-            else:
-                team_work(&team, t)
-        return bad
-
-    cdef int64_t lead_epoch(self, fnn_team *team, Source x, const int64_t *order, int64_t batch_size,
-                            Watch watch) noexcept nogil:
+    cdef int64_t run_epoch(self, fnn_team *team, Source x, const int64_t *order, int64_t batch_size,
+                           fnn_watch *watch) noexcept nogil:
         cdef int64_t batch, row0, bad
         for batch in range(ceil_div(x.n_rows, batch_size)):
             row0 = batch * batch_size
@@ -315,7 +314,7 @@ cdef class Trainer:
         self.hidden_statistics(team, &self.data, NULL if self.n_chains else self.chains, False)
         self.step += 1
 
-    cdef bint model_phase(self, fnn_team *team, int64_t n, Watch watch) noexcept nogil:
+    cdef bint model_phase(self, fnn_team *team, int64_t n, fnn_watch *watch) noexcept nogil:
         """n_steps of Gibbs sampling from the hidden states of n chains; False if Ctrl-C came between."""
         cdef fnn_layer up = self.weights.given_states(False, self.chains)
         cdef int64_t s
@@ -332,7 +331,7 @@ cdef class Trainer:
             self.hidden_statistics(team, &self.model, NULL if last and not self.n_chains and not self.sample_last_hidden
                                    else self.chains, self.sample_last_hidden)
             self.step += 1
-            if watch.interrupted():
+            if watch_interrupted(watch):
                 return False
         return True
 
