@@ -23,7 +23,7 @@ typedef struct {
     const uint64_t *bits; /* (n_rows, words), bits past n_inputs zero */
     int64_t words;
     const void *panels; /* fix (n_tiles, n_inputs, FNN_TILE) */
-    int64_t n_inputs;
+    int64_t n_inputs, n_outputs;
 } fnn_product;
 
 /* One layer given the other: where the fields of its units come from, and what to make of them.
@@ -52,11 +52,11 @@ typedef struct {
     int64_t stream;
 } fnn_layer;
 
-/* Rows of a data matrix as the user gave it. kind: 0 uint8, 1 int8, 2 float32, 3 float64;
- * CSR if indptr. */
+/* Rows of a data matrix as the user gave it. kind: 0 uint8, 1 int8, 2 float32, 3 float64, CSR if indptr;
+ * or 4: packed states of lower value `low`, stride in words. */
 typedef struct {
     const void *data;
-    int64_t kind, stride, n_features;
+    int64_t kind, stride, n_features, low;
     const void *indptr, *indices;
     int64_t index_bytes;
 } fnn_source;
@@ -81,7 +81,9 @@ typedef struct {
     const void *mu, *lambda;          /* real: offsets of visible and hidden units (zeros if uncentred) */
     double l1, l2;
     fnn_rule rule;
+    const void *by_row, *by_col; /* real: reciprocal fixed-point steps of visible and hidden units */
     /* out: */
+    void *forward, *backward;  /* fix panels (panels.h), or NULL: not wanted */
     void *row_abs, *row_shift; /* real (n_tiles, n_visible): sums over the tile of |w| and dW lambda */
     void *col_abs, *col_shift; /* real (n_chunks, stride): sums over the chunk of |w| and dW' mu */
 } fnn_update;
@@ -97,7 +99,8 @@ typedef struct {
     X(void, gather_reals, (const fnn_source *s, int64_t row, void *out))                                  \
     X(void, gather_states, (const fnn_source *s, int64_t row, int64_t mode, uint64_t key, uint64_t step,  \
                             uint64_t chain, void *scratch, uint64_t *bits))                               \
-    X(int64_t, survey_row, (const fnn_source *s, int64_t row, int64_t low, void *scratch, double *bounds)) \
+    X(int64_t, survey_row, (const fnn_source *s, int64_t row, int64_t low, void *scratch, double *bounds, \
+                            uint64_t *bits))                                                             \
     X(void, transpose_states, (const uint64_t *states, int64_t n_rows, int64_t words, int64_t tile,       \
                                uint64_t *out, int64_t out_words, int64_t word0, int64_t *counts))         \
     X(void, spread_states, (const uint64_t *states, int64_t n, int64_t kind, int64_t low, int64_t step,   \
@@ -110,9 +113,11 @@ typedef struct {
                           double unit, double *out))                                                      \
     X(int64_t, scales, (const void *sums, int64_t n_parts, int64_t stride, int64_t n, void *scale,        \
                         void *inverse))                                                                   \
+    X(int64_t, scales_serve, (const void *sums, int64_t n_parts, int64_t stride, int64_t n,               \
+                              const void *inverse))                                                       \
     X(void, quantise_block, (const void *w, int64_t stride, int64_t n_rows, int64_t n_cols,               \
-                             int64_t row_tile, int64_t col_tile, const void *row_scale,                   \
-                             const void *col_scale, void *forward, void *backward))                       \
+                             int64_t row_tile, int64_t col_tile, const void *by_row,                      \
+                             const void *by_col, void *forward, void *backward))                       \
     X(void, update_tile, (const fnn_update *u, int64_t row0, int64_t row1, int64_t tile, void *scratch))  \
     X(void, compare_means, (int64_t n, const double *data, const double *model, double slide,             \
                             void *difference, void *running))                                             \

@@ -1,14 +1,22 @@
 /* Fixed point: weights as integers with a power-of-two step of their own for each output unit.
  *
- * With A = sum_i |w_i| over a unit's inputs, step = 2^-e for the largest e with A 2^e <= 2^FIX_BITS: then
- * any subset of the rounded weights sums within the integer, exactly and in any order, and a sum is off
- * by at most n/2 steps, about A n 2^-(FIX_BITS + 1) and on the average sqrt(n) of that: what a
- * floating-point sum of the same numbers would lose.
+ * With A = sum_i |w_i| over a unit's inputs, step = 2^-e: as long as A 2^e <= 2^FIX_BITS any subset of the
+ * rounded weights sums within the integer, exactly and in any order. e is the largest with
+ * A 2^e <= 2^(FIX_BITS - ROOM): a sum is off by at most n/2 steps, n A 2^-(FIX_BITS - ROOM + 1), and on the
+ * average by sqrt(n) of them: less than a floating-point sum of the same numbers would lose. The room lets
+ * A grow by 2^ROOM in training before all weights have to be measured and written out afresh.
  */
 #include "fastnn.h"
-#include "vec.h"
+#include "panels.h"
 
+#define ROOM 2
 #define EXPONENT_LIMIT (REAL_BIAS - REAL_MANTISSA - 4) /* keeps 2^e and 2^-e normal */
+
+INLINE real part_sum(const void *sums, int64_t n_parts, int64_t stride, int64_t u) {
+    real total = 0;
+    for (int64_t part = 0; part < n_parts; part++) total += ((const real *)sums)[part * stride + u];
+    return total;
+}
 
 INLINE real power_of_two(int64_t e) {
     union { ufix bits; real value; } x = {(ufix)(e + REAL_BIAS) << REAL_MANTISSA};
@@ -20,10 +28,9 @@ INLINE real power_of_two(int64_t e) {
 int64_t FN(scales)(const void *sums, int64_t n_parts, int64_t stride, int64_t n, void *scale, void *inverse) {
     int64_t bad = 0;
     for (int64_t u = 0; u < n; u++) {
-        real total = 0;
-        for (int64_t part = 0; part < n_parts; part++) total += ((const real *)sums)[part * stride + u];
+        real total = part_sum(sums, n_parts, stride, u);
         union { real value; ufix bits; } x = {total};
-        int64_t e = FIX_BITS - ((int64_t)(x.bits >> REAL_MANTISSA) - REAL_BIAS + 1);
+        int64_t e = FIX_BITS - ROOM - ((int64_t)(x.bits >> REAL_MANTISSA) - REAL_BIAS + 1);
         if (!(total < power_of_two(EXPONENT_LIMIT))) {
             bad++;
             e = 0;
@@ -35,29 +42,27 @@ int64_t FN(scales)(const void *sums, int64_t n_parts, int64_t stride, int64_t n,
     return bad;
 }
 
-/* One TILE x TILE block of W (n_rows, n_cols) into the panels of both directions:
- * forward (col tile, n_rows, TILE) scaled by column, backward (row tile, n_cols, TILE) by row. */
-void FN(quantise_block)(const void *w, int64_t stride, int64_t n_rows, int64_t n_cols, int64_t row_tile,
-                        int64_t col_tile, const void *row_scale, const void *col_scale, void *forward,
-                        void *backward) {
-    int64_t row0 = row_tile * TILE, col0 = col_tile * TILE;
-    int64_t height = n_rows - row0 < TILE ? n_rows - row0 : TILE;
-    int64_t width = n_cols - col0 < TILE ? n_cols - col0 : TILE;
-    fix *ahead = (fix *)forward + (col_tile * n_rows + row0) * TILE;
-    fix *back = (fix *)backward + (row_tile * n_cols + col0) * TILE;
-    const real *by_col = (const real *)col_scale + col0;
-    fix turned[TILE][TILE];
-    for (int64_t i = 0; i < TILE; i++) {
-        const real *row = (const real *)w + (row0 + i) * stride + col0;
-        vreal by_row = splat(i < height ? ((const real *)row_scale)[row0 + i] : 0);
-        for (int64_t j = 0; j < TILE; j += LANES) {
-            vreal x = i < height ? load_real(row + j) : splat(0);
-            if (i < height) store_fix(ahead + i * TILE + j, to_fix(round_real(x * load_real(by_col + j))));
-            store_fix(turned[i] + j, to_fix(round_real(x * by_row)));
-        }
+/* Whether the steps of n units still serve: sums fit, and use all but some 2 ROOM of the bits. */
+int64_t FN(scales_serve)(const void *sums, int64_t n_parts, int64_t stride, int64_t n, const void *inverse) {
+    const real most = (real)((ufix)1 << FIX_BITS), least = (real)((ufix)1 << (FIX_BITS - 3 * ROOM));
+    for (int64_t u = 0; u < n; u++) {
+        real by = ((const real *)inverse)[u], steps = part_sum(sums, n_parts, stride, u) * by;
+        if (!(steps <= most && (steps >= least || by == power_of_two(EXPONENT_LIMIT)))) return 0;
     }
-    for (int64_t j = 0; j < width; j++)
-        for (int64_t i = 0; i < TILE; i++) back[j * TILE + i] = turned[i][j];
+    return 1;
+}
+
+/* One TILE x TILE block of W (n_rows, n_cols) into the panels of both directions. */
+void FN(quantise_block)(const void *w, int64_t stride, int64_t n_rows, int64_t n_cols, int64_t row_tile,
+                        int64_t col_tile, const void *by_row, const void *by_col, void *forward,
+                        void *backward) {
+    block_place at = place_block(forward, backward, n_rows, n_cols, row_tile * TILE, col_tile, by_row, by_col);
+    fix buffer[TILE][TILE] ALIGNED = {{0}};
+    for (int64_t i = 0; i < at.height; i++)
+        for (int c = 0; c < TILE; c += LANES)
+            quantise_lanes(&at, i, c, load_real((const real *)w + (row_tile * TILE + i) * stride + col_tile * TILE + c),
+                           buffer);
+    turn_block(&at, (const fix(*)[TILE])buffer);
 }
 
 INLINE vfix panel_sum(const fix *panel, int64_t row0, int64_t row1, int c) {

@@ -1,7 +1,7 @@
 /* Rows of a data matrix, as the user holds it, to bits or to reals.
  *
- * Sources: dense uint8 (also bool), int8, float32, float64 with unit column stride, or CSR with 32- or
- * 64-bit indices (duplicates add up). To states:
+ * Sources: dense uint8 (also bool), int8, float32, float64 with unit column stride, CSR with 32- or 64-bit
+ * indices (duplicates add up), or states packed already. To states:
  *   mode 0  bit = value > 0           (states as they are: 0/1 or -1/+1)
  *   mode 1  bit = value > 1/2         (threshold)
  *   mode 2  bit = uniform < value     (probabilities, drawn afresh at each visit)
@@ -37,6 +37,11 @@ static void add_sparse(const fnn_source *s, int64_t row, real *x) {
     }
 }
 
+static void unpack(const fnn_source *s, int64_t row, real *x) {
+    const uint64_t *words = (const uint64_t *)s->data + row * s->stride;
+    for (int64_t i = 0; i < s->n_features; i++) x[i] = words[i / 64] >> (i % 64) & 1 ? (real)1 : (real)s->low;
+}
+
 /* out: real (n_tiles * TILE), zeros past the last feature */
 void FN(gather_reals)(const fnn_source *s, int64_t row, void *out) {
     real *x = out;
@@ -50,8 +55,28 @@ void FN(gather_reals)(const fnn_source *s, int64_t row, void *out) {
     case 0: COPY_FROM(uint8_t); break;
     case 1: COPY_FROM(int8_t); break;
     case 2: COPY_FROM(float); break;
-    default: COPY_FROM(double);
+    case 3: COPY_FROM(double); break;
+    default: unpack(s, row, x);
     }
+}
+
+static void pack_bytes(const fnn_source *s, int64_t row, uint64_t *bits) {
+    const int8_t *x = (const int8_t *)s->data + row * s->stride;
+    for (int64_t i = 0; i < s->n_features; i += 64) {
+        int8_t last[64] ALIGNED = {0};
+        const int8_t *at = x + i;
+        if (s->n_features - i < 64) {
+            for (int64_t k = 0; k < s->n_features - i; k++) last[k] = at[k];
+            at = last;
+        }
+        bits[i / 64] = s->kind == 1 ? positive_bytes(at) : nonzero_bytes(at);
+    }
+}
+
+INLINE uint64_t above(const real *x, const real *level) {
+    uint64_t bits = 0;
+    for (int u = 0; u < TILE; u += LANES) bits |= mask_bits(load_real(level + u) < load_real(x + u)) << u;
+    return bits;
 }
 
 /* bits: (n_tiles); scratch: real (n_tiles * TILE) */
@@ -60,28 +85,38 @@ void FN(gather_states)(const fnn_source *s, int64_t row, int64_t mode, uint64_t 
     philox_place at = {key, step, chain, FNN_STREAM_DATA};
     const real *x = scratch;
     int64_t n_tiles = (s->n_features + TILE - 1) / TILE;
+    if (s->kind == 4) {
+        for (int64_t t = 0; t < n_tiles; t++) bits[t] = ((const uint64_t *)s->data)[row * s->stride + t];
+        return;
+    }
+    if (mode == 0 && s->kind < 2 && !s->indptr) {
+        pack_bytes(s, row, bits);
+        return;
+    }
     FN(gather_reals)(s, row, scratch);
     for (int64_t t = 0; t < n_tiles; t++, x += TILE) {
-        real level[TILE];
+        real level[TILE] ALIGNED;
         for (int u = 0; u < TILE; u++) level[u] = mode == 0 ? 0 : REAL_C(0.5);
         if (mode >= 2) uniform_tile(at, t, level);
         for (int u = 0; mode == 3 && u < TILE; u++) level[u] = 2 * level[u] - 1;
-        bits[t] = 0;
-        for (int u = 0; u < TILE; u += LANES)
-            bits[t] |= mask_bits(load_real(level + u) < load_real(x + u)) << u;
+        bits[t] = above(x, level);
     }
     /* A spin of mean 0 may be up: units past the end must not. */
     if (s->n_features % TILE) bits[n_tiles - 1] &= ((uint64_t)1 << (s->n_features % TILE)) - 1;
 }
 
 /* Least and greatest value of one row, into bounds; returns 2 if every value is `low` or 1, else 1, or 0
- * where a value is NaN or infinite. Features that a sparse row does not store count as 0. */
-int64_t FN(survey_row)(const fnn_source *s, int64_t row, int64_t low, void *scratch, double bounds[2]) {
+ * where a value is NaN or infinite. Features that a sparse row does not store count as 0. bits (n_tiles) or
+ * NULL: the row's states, if that is what its values are. */
+int64_t FN(survey_row)(const fnn_source *s, int64_t row, int64_t low, void *scratch, double bounds[2],
+                       uint64_t *bits) {
     real *x = scratch;
     vreal least = splat((real)bounds[0]), most = splat((real)bounds[1]);
     vreal away = splat(0), poison = splat(0);
     double farthest = 0;
+    const real zeros[TILE] ALIGNED = {0};
     FN(gather_reals)(s, row, scratch);
+    for (int64_t t = 0; bits && t * TILE < s->n_features; t++) bits[t] = above(x + t * TILE, zeros);
     for (int64_t i = s->n_features; i % TILE; i++) x[i] = x[0]; /* padding must not widen the range */
     for (int64_t i = 0; i < s->n_features; i += LANES) {
         vreal v = load_real(x + i);

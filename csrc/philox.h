@@ -9,6 +9,8 @@
  *   c3 = step (next 16 bits) << 16 | chain (next 8 bits) << 8 | stream.
  * A tile of 64 units takes 16 consecutive blocks: unit 64 t + 16 w + l is word w of block 16 t + l, so
  * that one vector of counters gives neighbouring units in neighbouring lanes whatever its width.
+ * Where 16 bits a unit are enough a tile takes 8 blocks: units 64 t + 8 w + l and 64 t + 32 + 8 w + l are
+ * the low and the high half of word w of block 8 t + l.
  */
 #ifndef FASTNN_PHILOX_H
 #define FASTNN_PHILOX_H
@@ -20,8 +22,12 @@ typedef struct {
     uint64_t key;
     uint64_t step;  /* < 2^48 */
     uint64_t chain; /* < 2^40 */
-    uint32_t stream; /* < 2^8: which purpose, see fnn_stream in fastnn.h */
+    uint32_t stream; /* < 2^6: which purpose, see fnn_stream in fastnn.h */
 } philox_place;
+
+/* Streams beside a purpose's own, for draws that need more bits. */
+#define STREAM_FRACTION 0x40
+#define STREAM_LOW 0x80
 
 typedef struct {
     vu64 even[4], odd[4]; /* lanes 0, 2, 4, ... and 1, 3, 5, ... of a vector of 32-bit counters */
@@ -36,14 +42,18 @@ INLINE void philox_round(vu64 c[4], vu64 k0, vu64 k1) {
     c[3] = p0;
 }
 
-/* words[w] lane l = word w of the block whose first counter word is c0 lane l. */
-INLINE void philox_words(philox_place at, vu32 c0, vu32 words[4]) {
-    vu64 low = (vu64){0} + 0xffffffffu;
-    uint64_t c1 = (uint32_t)at.chain, c2 = (uint32_t)at.step;
-    uint64_t c3 = ((at.step >> 32) & 0xffff) << 16 | ((at.chain >> 32) & 0xff) << 8 | at.stream;
-    vu64 even[4] = {(vu64)c0 & low, (vu64){0} + c1, (vu64){0} + c2, (vu64){0} + c3};
-    vu64 odd[4] = {(vu64)c0 >> 32, even[1], even[2], even[3]};
-    uint32_t k0 = (uint32_t)at.key, k1 = (uint32_t)(at.key >> 32);
+INLINE uint32_t last_counter(philox_place at) {
+    return (uint32_t)(((at.step >> 32) & 0xffff) << 16 | ((at.chain >> 32) & 0xff) << 8 | at.stream);
+}
+
+/* words[w] lane l = word w of the block whose counter is lane l of c. */
+INLINE void philox_words(uint64_t key, const vu32 c[4], vu32 words[4]) {
+    vu64 low = (vu64){0} + 0xffffffffu, even[4], odd[4];
+    for (int w = 0; w < 4; w++) {
+        even[w] = (vu64)c[w] & low;
+        odd[w] = (vu64)c[w] >> 32;
+    }
+    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
     for (int round = 0; round < 10; round++) {
         philox_round(even, (vu64){0} + k0, (vu64){0} + k1);
         philox_round(odd, (vu64){0} + k0, (vu64){0} + k1);
@@ -53,14 +63,38 @@ INLINE void philox_words(philox_place at, vu32 c0, vu32 words[4]) {
     for (int w = 0; w < 4; w++) words[w] = (vu32)((even[w] & low) | (odd[w] << 32));
 }
 
-/* The 64 random words of one tile of one row. */
-INLINE void philox_tile(philox_place at, int64_t tile, uint32_t out[TILE]) {
+INLINE vu32 iota32(void) {
     vu32 iota;
     for (int l = 0; l < LANES32; l++) iota[l] = (uint32_t)l;
+    return iota;
+}
+
+/* The 64 random words of one tile of one row. */
+INLINE void philox_tile(philox_place at, int64_t tile, uint32_t out[TILE]) {
     for (int l = 0; l < 16; l += LANES32) {
-        vu32 words[4];
-        philox_words(at, iota + (uint32_t)(16 * tile + l), words);
+        vu32 words[4], zero = {0};
+        vu32 c[4] = {iota32() + (uint32_t)(16 * tile + l), zero + (uint32_t)at.chain, zero + (uint32_t)at.step,
+                     zero + last_counter(at)};
+        philox_words(at.key, c, words);
         for (int w = 0; w < 4; w++) store_u32(out + 16 * w + l, words[w]);
+    }
+}
+
+/* Two 16-bit halves a word, for one tile of two rows: chains `chain` and `chain` + 1 fill a vector's lanes. */
+INLINE void philox_halves(philox_place at, int64_t tile, uint32_t out[2][TILE / 2]) {
+    philox_place next = at;
+    next.chain++;
+    for (int i = 0; i < 16; i += LANES32) {
+        vu32 place = iota32() + (uint32_t)i, second = place >> 3, zero = {0}, words[4];
+        vu32 c[4] = {(place & 7) + (uint32_t)(8 * tile), second + (uint32_t)at.chain, zero + (uint32_t)at.step,
+                     (last_counter(next) - last_counter(at)) * second + last_counter(at)};
+        uint32_t lane[LANES32] ALIGNED;
+        philox_words(at.key, c, words);
+        for (int w = 0; w < 4; w++) {
+            store_u32(lane, words[w]);
+            for (int l = 0; l < LANES32; l += 4)
+                __builtin_memcpy(&out[(i + l) / 8][8 * w + (i + l) % 8], lane + l, 16);
+        }
     }
 }
 
@@ -79,7 +113,7 @@ INLINE void uniform_tile(philox_place at, int64_t tile, real out[TILE]) {
 INLINE void uniform_tile(philox_place at, int64_t tile, real out[TILE]) {
     uint32_t high[TILE], low[TILE];
     philox_tile(at, tile, high);
-    at.stream |= 0x80;
+    at.stream |= STREAM_LOW;
     philox_tile(at, tile, low);
     for (int u = 0; u < TILE; u++) {
         /* 1.mantissa in [1, 2) less 1, moved by half a step: no 64-bit conversion needed */

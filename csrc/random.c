@@ -4,10 +4,9 @@
 
 /* Philox4x32-10 of one block: words = counter (4) in, random words (4) out. */
 void FN(philox_block)(uint64_t key, uint32_t *words) {
-    philox_place at = {key, (uint64_t)(words[3] >> 16) << 32 | words[2],
-                       (uint64_t)(words[3] >> 8 & 0xff) << 32 | words[1], words[3] & 0xff};
     vu32 out[4];
-    philox_words(at, (vu32){0} + words[0], out);
+    vu32 c[4] = {(vu32){0} + words[0], (vu32){0} + words[1], (vu32){0} + words[2], (vu32){0} + words[3]};
+    philox_words(key, c, out);
     for (int w = 0; w < 4; w++) words[w] = out[w][0];
 }
 

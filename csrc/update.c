@@ -10,16 +10,18 @@
  *             w <- w + rate (m scale1) / (sqrt(s scale2) + epsilon)       (Kingma, Ba 2015, alg. 1)
  *
  * Shapes: rows = visible units row0..row1, columns = the tile's hidden units; W (n_visible, stride).
- * Besides W the pass leaves what the next steps need: sums of |w| (for the fixed-point step) and of the
- * change of w times an offset (for the biases), by row over this tile and by column over these rows.
+ * Besides W the pass leaves what the next steps need: the new weights in fixed point, for both directions
+ * and in the steps of before (W is in the cache just once); sums of |w| (do those steps still serve?) and
+ * of the change of w times an offset (for the biases), by row over this tile and by column over these rows.
  * Rows are folded in one order for every lane width, so the weights are bitwise the same. Without offsets
  * row_shift and col_shift are NULL.
  */
 #include "fastnn.h"
-#include "vec.h"
+#include "panels.h"
 
 void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums);
 
+#define AHEAD 12 /* rows */
 #define FOLDED 16 /* lanes that a row's sums are folded to while it is in registers */
 
 /* x0 + x32, x1 + x33, ... then 16 apart. */
@@ -50,67 +52,136 @@ INLINE vreal sqrt_real(vreal x) {
     return x;
 }
 
-INLINE vreal gradient_at(const fnn_update *u, vfix sum, int64_t i, int64_t j, vreal w) {
-    const real *mu = u->mu, *lambda = u->lambda, *d_visible = u->d_visible, *d_hidden = u->d_hidden;
-    vreal dh = load_real(d_hidden + j);
-    vreal g = to_real(sum) * splat((real)(u->unit * (double)u->visible_step)) + splat((real)u->visible_low) * dh;
-    if (u->dense) g = load_real((const real *)u->dense + i * u->stride + j) + g;
-    g -= splat(mu[i]) * dh + splat(d_visible[i]) * load_real(lambda + j);
-    return g - (splat((real)u->l2) * w + splat((real)u->l1) * sign_real(w));
+/* The rule's numbers in every lane. */
+typedef struct {
+    vreal rate, momentum, beta2, epsilon, scale1, scale2;
+} vrule;
+
+INLINE vrule spread_rule(const fnn_rule *r) {
+    return (vrule){splat((real)r->rate), splat((real)r->momentum), splat((real)r->beta2),
+                   splat((real)r->epsilon), splat((real)r->scale1), splat((real)r->scale2)};
 }
 
 /* The change of parameters at `velocity`, `second` (NULL where the rule keeps no such state). */
-INLINE vreal change_of(const fnn_rule *rule, vreal g, real *velocity, real *second) {
-    vreal rate = splat((real)rule->rate), momentum = splat((real)rule->momentum);
-    if (!velocity) return rate * g;
+INLINE vreal change_of(const vrule *rule, vreal g, real *velocity, real *second) {
+    if (!velocity) return rule->rate * g;
     if (!second) {
-        vreal m = momentum * load_real(velocity) + rate * g;
+        vreal m = rule->momentum * load_real(velocity) + rule->rate * g;
         store_real(velocity, m);
         return m;
     }
-    vreal beta2 = splat((real)rule->beta2);
-    vreal m = momentum * load_real(velocity) + (splat(1) - momentum) * g;
-    vreal s = beta2 * load_real(second) + (splat(1) - beta2) * (g * g);
+    vreal m = rule->momentum * load_real(velocity) + (splat(1) - rule->momentum) * g;
+    vreal s = rule->beta2 * load_real(second) + (splat(1) - rule->beta2) * (g * g);
     store_real(velocity, m);
     store_real(second, s);
-    return rate * (m * splat((real)rule->scale1))
-         / (sqrt_real(s * splat((real)rule->scale2)) + splat((real)rule->epsilon));
+    return rule->rate * (m * rule->scale1) / (sqrt_real(s * rule->scale2) + rule->epsilon);
 }
 
 INLINE real *at_or_null(void *x, int64_t at) { return x ? (real *)x + at : 0; }
 
+/* What stays the same over a tile. Values, not pointers to the caller's: the stores below could change
+ * those for all the compiler knows. */
+typedef struct {
+    vrule rule;
+    vreal unit, low, l1, l2, d_hidden[TILE / LANES], lambda[TILE / LANES];
+    real *weights, *velocity, *second;
+    const real *dense, *mu, *d_visible;
+    int64_t stride, j0;
+    int centred;
+} tile_step;
+
+INLINE tile_step prepare_step(const fnn_update *u, int64_t tile) {
+    tile_step s = {.rule = spread_rule(&u->rule),
+                   .unit = splat((real)(u->unit * (double)u->visible_step)),
+                   .low = splat((real)u->visible_low),
+                   .l1 = splat((real)u->l1),
+                   .l2 = splat((real)u->l2),
+                   .weights = u->weights,
+                   .velocity = u->velocity,
+                   .second = u->second,
+                   .dense = u->dense,
+                   .mu = u->mu,
+                   .d_visible = u->d_visible,
+                   .stride = u->stride,
+                   .j0 = tile * TILE,
+                   .centred = u->row_shift != 0};
+    for (int k = 0; k < TILE / LANES; k++) {
+        s.d_hidden[k] = load_real((const real *)u->d_hidden + s.j0 + k * LANES);
+        s.lambda[k] = load_real((const real *)u->lambda + s.j0 + k * LANES);
+    }
+    return s;
+}
+
+/* Sums over a tile, kept while its rows go by. */
+typedef struct {
+    vreal col_abs[TILE / LANES], col_shift[TILE / LANES];
+    real row_abs[FNN_MAX_ROWS][FOLDED] ALIGNED, row_shift[FNN_MAX_ROWS][FOLDED] ALIGNED;
+} tallies;
+
+/* Row i of W, row k of the tile: its new weights go to w, what is to be summed of them to the tallies. */
+INLINE void update_row(const tile_step *s, const fix *sums, int64_t n_rows, int64_t i, int64_t k, tallies *tally,
+                       real w[TILE]) {
+    vreal mu = splat(s->mu[i]), d_visible = splat(s->d_visible[i]);
+    real size[TILE] ALIGNED, shift[TILE] ALIGNED;
+#pragma GCC unroll 4
+    for (int c = 0; c < TILE; c += LANES) {
+        int64_t at = i * s->stride + s->j0 + c;
+        /* A tile's rows lie too far apart for the hardware to see them coming. */
+        __builtin_prefetch(s->weights + at + AHEAD * s->stride, 1);
+        vreal old = load_real(s->weights + at), dh = s->d_hidden[c / LANES];
+        vreal g = s->low * dh;
+        if (sums) g = to_real(load_fix(sums_at((fix *)sums, n_rows, k, c))) * s->unit + g;
+        if (s->dense) g = load_real(s->dense + at) + g;
+        g -= mu * dh + d_visible * s->lambda[c / LANES];
+        g -= s->l2 * old + s->l1 * sign_real(old);
+        vreal dw = change_of(&s->rule, g, at_or_null(s->velocity, at), at_or_null(s->second, at));
+        vreal now = old + dw;
+        store_real(s->weights + at, now);
+        store_real(w + c, now);
+        store_real(size + c, abs_real(now));
+        tally->col_abs[c / LANES] += abs_real(now);
+        if (!s->centred) continue;
+        store_real(shift + c, dw * s->lambda[c / LANES]);
+        tally->col_shift[c / LANES] += dw * mu;
+    }
+    fold_row(size, tally->row_abs[k]);
+    if (s->centred) fold_row(shift, tally->row_shift[k]);
+}
+
+/* The sums to where the caller wants them. */
+INLINE void deliver(const fnn_update *u, const tallies *tally, int64_t row0, int64_t row1, int64_t tile) {
+    int64_t at = row0 / FNN_MAX_ROWS * u->stride + tile * TILE;
+    for (int64_t i = row0; i < row1; i++)
+        ((real *)u->row_abs)[tile * u->n_visible + i] = fold_rest(tally->row_abs[i - row0]);
+    for (int k = 0; k < TILE / LANES; k++) store_real((real *)u->col_abs + at + k * LANES, tally->col_abs[k]);
+    if (!u->row_shift) return;
+    for (int64_t i = row0; i < row1; i++)
+        ((real *)u->row_shift)[tile * u->n_visible + i] = fold_rest(tally->row_shift[i - row0]);
+    for (int k = 0; k < TILE / LANES; k++) store_real((real *)u->col_shift + at + k * LANES, tally->col_shift[k]);
+}
+
 void FN(update_tile)(const fnn_update *u, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
-    int64_t j0 = tile * TILE, chunk = row0 / FNN_MAX_ROWS;
-    real col_abs[TILE] = {0}, col_shift[TILE] = {0}, size[TILE], shift[TILE];
-    real row_abs[FNN_MAX_ROWS][FOLDED], row_shift[FNN_MAX_ROWS][FOLDED];
-    if (u->gradient.words) FN(product_tile)(&u->gradient, row0, row1, tile, scratch);
-    for (int64_t i = row0; i < row1; i++) {
-        vreal mu = splat(((const real *)u->mu)[i]);
-        for (int c = 0; c < TILE; c += LANES) {
-            int64_t at = i * u->stride + j0 + c;
-            vfix sum = u->gradient.words ? load_fix(sums_at(scratch, row1 - row0, i - row0, c)) : splat_fix(0);
-            vreal w = load_real((real *)u->weights + at);
-            vreal dw = change_of(&u->rule, gradient_at(u, sum, i, j0 + c, w), at_or_null(u->velocity, at),
-                                 at_or_null(u->second, at));
-            w += dw;
-            store_real((real *)u->weights + at, w);
-            store_real(size + c, abs_real(w));
-            store_real(col_abs + c, load_real(col_abs + c) + abs_real(w));
-            if (!u->row_shift) continue;
-            store_real(shift + c, dw * load_real((const real *)u->lambda + j0 + c));
-            store_real(col_shift + c, load_real(col_shift + c) + dw * mu);
+    const tile_step step = prepare_step(u, tile);
+    const fix *sums = u->gradient.words ? scratch : 0;
+    const int write_out = u->forward != 0;
+    tallies tally;
+    fix buffer[TILE][TILE] ALIGNED;
+    real w[TILE] ALIGNED;
+    for (int k = 0; k < TILE / LANES; k++) tally.col_abs[k] = tally.col_shift[k] = splat(0);
+    if (sums) FN(product_tile)(&u->gradient, row0, row1, tile, scratch);
+    for (int64_t block = row0; block < row1; block += TILE) {
+        const block_place at =
+            place_block(u->forward, u->backward, u->n_visible, u->n_hidden, block, tile, u->by_row, u->by_col);
+        for (int64_t i = 0; i < at.height; i++) {
+            update_row(&step, sums, row1 - row0, block + i, block + i - row0, &tally, w);
+            for (int c = 0; write_out && c < TILE; c += LANES) quantise_lanes(&at, i, c, load_real(w + c), buffer);
         }
-        fold_row(size, row_abs[i - row0]);
-        if (u->row_shift) fold_row(shift, row_shift[i - row0]);
+        if (!write_out) continue;
+        for (int64_t i = at.height; i < TILE; i++)
+            for (int c = 0; c < TILE; c += LANES) store_fix(buffer[i] + c, splat_fix(0));
+        turn_block(&at, (const fix(*)[TILE])buffer);
     }
-    for (int64_t i = row0; i < row1; i++) {
-        ((real *)u->row_abs)[tile * u->n_visible + i] = fold_rest(row_abs[i - row0]);
-        if (u->row_shift) ((real *)u->row_shift)[tile * u->n_visible + i] = fold_rest(row_shift[i - row0]);
-    }
-    for (int c = 0; c < TILE; c++) {
-        ((real *)u->col_abs)[chunk * u->stride + j0 + c] = col_abs[c];
-        if (u->row_shift) ((real *)u->col_shift)[chunk * u->stride + j0 + c] = col_shift[c];
-    }
+    deliver(u, &tally, row0, row1, tile);
 }
 
 /* difference = data - model means; running <- running + slide (data - running). n a multiple of TILE. */
@@ -130,13 +201,14 @@ void FN(compare_means)(int64_t n, const double *data, const double *model, doubl
 void FN(update_bias)(const fnn_rule *rule, int64_t n, const void *difference, const void *running, double target,
                      double pull, const void *shift, int64_t n_parts, int64_t stride, void *bias, void *velocity,
                      void *second) {
+    const vrule wide = spread_rule(rule);
     for (int64_t u = 0; u < n; u += LANES) {
         real moved[FASTNN_VEC / sizeof(real)] = {0};
         for (int64_t part = 0; part < n_parts; part++)
             for (int64_t l = 0; l < LANES && u + l < n; l++) moved[l] += ((const real *)shift)[part * stride + u + l];
         vreal away = load_real((const real *)running + u) - splat((real)target);
         vreal g = load_real((const real *)difference + u) - splat((real)pull) * away;
-        vreal change = change_of(rule, g, at_or_null(velocity, u), at_or_null(second, u));
+        vreal change = change_of(&wide, g, at_or_null(velocity, u), at_or_null(second, u));
         store_real((real *)bias + u, load_real((real *)bias + u) + (change - load_real(moved)));
     }
 }

@@ -18,6 +18,7 @@
 #define LANES ((int)(FASTNN_VEC / sizeof(real)))
 #define LANES32 ((int)(FASTNN_VEC / 4))
 #define STRIP (4 * LANES) /* columns of a tile whose sums a product keeps in registers */
+#define ALIGNED __attribute__((aligned(64))) /* of arrays on the stack: a vector across two lines costs double */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef real vreal __attribute__((vector_size(FASTNN_VEC)));
@@ -88,6 +89,21 @@ INLINE vfix to_fix(vreal x) { return (vfix)(x + splat(FIX_MAGIC)) - (vfix)splat(
 INLINE vreal to_real(vfix x) { return (vreal)(x + (vfix)splat(FIX_MAGIC)) - splat(FIX_MAGIC); }
 #endif
 
+/* to_fix(round_real(x)) in fewer instructions; any value at all beyond to_fix's range. */
+INLINE vfix nearest_fix(vreal x) {
+#if FASTNN_REAL == 64
+    return to_fix(x);
+#elif FASTNN_VEC == 64
+    return (vfix)_mm512_cvtps_epi32((__m512)x);
+#elif FASTNN_VEC == 32
+    return (vfix)_mm256_cvtps_epi32((__m256)x);
+#elif defined(__SSE2__)
+    return (vfix)_mm_cvtps_epi32((__m128)x);
+#else
+    return to_fix(round_real(x));
+#endif
+}
+
 /* The 64-bit products of the low halves of each 64-bit lane; the high halves may hold anything. */
 INLINE vu64 mul_low32(vu64 a, vu64 b) {
 #if FASTNN_VEC == 64
@@ -127,6 +143,36 @@ INLINE uint64_t mask_bits(vfix m) {
     for (int l = 0; l < LANES; l++) bits |= (uint64_t)(m[l] & 1) << l;
     return bits;
 #endif
+}
+
+/* Bytes: one bit per byte of a comparison's result, the first in memory lowest, for 64 bytes in all. */
+typedef int8_t vbytes __attribute__((vector_size(FASTNN_VEC)));
+typedef vbytes vbytes_mem __attribute__((aligned(1), may_alias));
+
+INLINE uint64_t byte_mask(vbytes m) {
+#if FASTNN_VEC == 64
+    return _mm512_movepi8_mask((__m512i)m);
+#elif FASTNN_VEC == 32
+    return (uint32_t)_mm256_movemask_epi8((__m256i)m);
+#elif defined(__SSE2__)
+    return (uint32_t)_mm_movemask_epi8((__m128i)m);
+#else
+    uint64_t bits = 0;
+    for (int l = 0; l < FASTNN_VEC; l++) bits |= (uint64_t)(m[l] & 1) << l;
+    return bits;
+#endif
+}
+
+INLINE uint64_t positive_bytes(const int8_t *x) {
+    uint64_t bits = 0;
+    for (int i = 0; i < 64; i += FASTNN_VEC) bits |= byte_mask(*(const vbytes_mem *)(x + i) > 0) << i;
+    return bits;
+}
+
+INLINE uint64_t nonzero_bytes(const int8_t *x) {
+    uint64_t bits = 0;
+    for (int i = 0; i < 64; i += FASTNN_VEC) bits |= byte_mask(*(const vbytes_mem *)(x + i) != 0) << i;
+    return bits;
 }
 
 #endif

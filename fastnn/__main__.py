@@ -89,14 +89,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="images to learn instead: an IDX file (.gz or not), or a directory with MNIST's files",
     )
-    demo.add_argument(
-        "--out", metavar="DIR", default="fastnn-demo", help="where pictures go (%(default)s)"
-    )
+    demo.add_argument("--out", metavar="DIR", default="fastnn-demo", help="where pictures go (%(default)s)")
     demo.add_argument("--epochs", metavar="N", type=_integer(1), help="passes over the data")
     demo.add_argument("--n-components", metavar="N", type=_integer(1), help="hidden units")
-    demo.add_argument(
-        "--seed", metavar="S", type=_integer(0, 2**32 - 1), default=0, help="(%(default)s)"
-    )
+    demo.add_argument("--seed", metavar="S", type=_integer(0, 2**32 - 1), default=0, help="(%(default)s)")
     demo.add_argument("--threads", metavar="N", type=_integer(1), help="for both parties")
     demo.add_argument("--no-rival", action="store_true", help="skip the race")
     demo.set_defaults(run=_demo)

@@ -208,9 +208,7 @@ def _pseudo_log_likelihood(model, X: np.ndarray) -> float:
 
 def _draw(rbm: fastnn.RBM, plan: Plan):
     """Write the three pictures; yields each path with a caption as soon as it is there."""
-    ax = plot.filters(
-        rbm, image_shape=plan.image_shape, n_filters=min(plan.n_components, _MAX_FILTERS)
-    )
+    ax = plot.filters(rbm, image_shape=plan.image_shape, n_filters=min(plan.n_components, _MAX_FILTERS))
     yield _save(ax, plan.out / "filters.png"), "what each hidden unit looks for"
 
     originals = plan.held_out[:_N_COMPLETED]
@@ -239,9 +237,7 @@ def _draw(rbm: fastnn.RBM, plan: Plan):
     yield _save(ax, plan.out / "samples.png"), "images the model draws by itself"
 
 
-def _complete(
-    rbm: fastnn.RBM, X: np.ndarray, known: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _complete(rbm: fastnn.RBM, X: np.ndarray, known: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Fill in the unknown pixels by clamped Gibbs sampling: by one chain, by the mean of many.
 
     `known` is a boolean mask of shape (n_features,).  Chains of one image are independent, so

@@ -59,13 +59,18 @@ os.register_at_fork(after_in_child=_reset_in_child)
 
 
 @contextmanager
-def single_threaded_blas() -> Iterator[None]:
+def single_threaded_blas(needed: bool = True) -> Iterator[None]:
     """Hold SciPy's BLAS at one thread; overlapping holders restore it when the last one leaves.
+
+    needed: False for a call that will not use BLAS; such a call should not pay for the limit.
 
     Two pools that take turns on the same cores spin into each other's turn, which costs an order of
     magnitude; so BLAS is called from fastnn's OpenMP threads, one call each.
     """
     global _users, _before
+    if not needed:
+        yield
+        return
     with _lock:
         if _users == 0:
             _before = [lib.get_num_threads() for lib in _scipy_blas()]

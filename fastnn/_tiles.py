@@ -38,9 +38,7 @@ def positive(value: int, name: str) -> int:
     return value
 
 
-def as_array(
-    X: ArrayLike, name: str, *, allow_nan: bool = False, any_shape: bool = False
-) -> np.ndarray:
+def as_array(X: ArrayLike, name: str, *, allow_nan: bool = False, any_shape: bool = False) -> np.ndarray:
     """Validated float array; sparse input becomes dense, pictures being small."""
     return check_array(
         X.toarray() if issparse(X) else X,
@@ -63,9 +61,7 @@ def as_tiles(
     if image_shape is None:
         side = isqrt(n_features)
         if side * side != n_features:
-            raise ValueError(
-                f"{name} has {n_features} features, which is not a square: give image_shape"
-            )
+            raise ValueError(f"{name} has {n_features} features, which is not a square: give image_shape")
         image_shape = (side, side)
     height, width = image_shape
     if height < 1 or width < 1 or height * width != n_features:
@@ -109,9 +105,7 @@ def draw(
     ax.imshow(np.ma.masked_invalid(grid), cmap=cmap, vmin=limits[0], vmax=limits[1])
     ax.set_facecolor(_GAP_COLOR)
     ax.set_xticks([])
-    ax.set_yticks(
-        [row * (height + 1) + (height - 1) / 2 for row in range(len(row_labels))], row_labels
-    )
+    ax.set_yticks([row * (height + 1) + (height - 1) / 2 for row in range(len(row_labels))], row_labels)
     ax.tick_params(length=0)
     ax.spines[:].set(color=_GAP_COLOR)
     return ax
@@ -122,7 +116,5 @@ def _new_axes(shape: tuple[int, int], n_columns: int) -> Axes:
     width = n_columns * _TILE_INCHES
     height = width * shape[0] / shape[1]
     scale = min(1.0, _MAX_INCHES / max(width, height))
-    _, ax = pyplot().subplots(
-        figsize=(scale * width + 1.2, scale * height + 0.5), layout="constrained"
-    )
+    _, ax = pyplot().subplots(figsize=(scale * width + 1.2, scale * height + 0.5), layout="constrained")
     return ax

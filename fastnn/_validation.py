@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import validate_data
 
 from fastnn._kernels.core import n_threads_for, unit_values
-from fastnn._kernels.gibbs import Source
+from fastnn._kernels.source import Source
 
 # OpenMP ends the process when the system refuses it a thread.
 MAX_THREADS = 1024
@@ -39,9 +39,7 @@ def check_n_threads(n_threads: int | None) -> int:
     """The number of threads of a call; ValueError names what is wrong with it."""
     is_count = isinstance(n_threads, Integral) and 1 <= n_threads <= MAX_THREADS
     if n_threads is not None and not is_count:
-        raise ValueError(
-            f"n_threads must be None or an int in [1, {MAX_THREADS}], got {n_threads!r}"
-        )
+        raise ValueError(f"n_threads must be None or an int in [1, {MAX_THREADS}], got {n_threads!r}")
     return n_threads_for(n_threads)
 
 
@@ -122,16 +120,20 @@ def _is_readable(estimator, X) -> bool:
     )
 
 
-def visible_source(X, unit: str, binarize: str | None, *, strict: bool, dtype, n_threads: int) -> Source:
+def visible_source(
+    X, unit: str, binarize: str | None, *, strict: bool, dtype, n_threads: int, keep: bool = True
+) -> Source:
     """Rows of X as states or values of the visible units.
 
     strict: values outside the unit's range raise ValueError; else the caller has warned. Rows that are
-    states already, and rows to binarize, are taken as states; others as real values.
+    states already, and rows to binarize, are taken as states; others as real values. keep: states found
+    in the survey are kept, packed, and X is not read again.
     """
     low = unit_values()[unit][1]
     if low == 0 and X.dtype == np.bool_:
         return Source(X, 0, True)
-    least, most, are_states = Source(X, 0, False).survey(low, dtype, n_threads)
+    source = Source(X, 0, False)
+    least, most, are_states = source.survey(low, dtype, n_threads, keep)
     if not (np.isfinite(least) and np.isfinite(most)):
         assert_all_finite(X, input_name="X")
     if strict and not (low <= least and most <= 1):
@@ -139,11 +141,10 @@ def visible_source(X, unit: str, binarize: str | None, *, strict: bool, dtype, n
         advice = f"divide by {255 if most > 128 else most:g}" if image else "rescale it"
         advice += " or threshold it" if unit == "bernoulli" else ""
         raise ValueError(
-            f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]; "
-            + advice
+            f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]; " + advice
         )
-    mode = 0 if are_states else _MODES[unit, binarize]
-    return Source(X, mode, are_states or binarize is not None)
+    source.take_as(0 if are_states else _MODES[unit, binarize], are_states or binarize is not None)
+    return source
 
 
 def spans(X, dtype, n_threads: int) -> tuple[float, float]:

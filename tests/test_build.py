@@ -49,9 +49,7 @@ def compiler(folder, body):
 def build(source, cc):
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     env = {**os.environ, "CC": str(cc)}
-    return subprocess.run(
-        command, cwd=source, env=env, capture_output=True, text=True, timeout=120
-    )
+    return subprocess.run(command, cwd=source, env=env, capture_output=True, text=True, timeout=120)
 
 
 def test_no_compiler_is_a_clear_message(source):

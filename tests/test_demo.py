@@ -78,9 +78,7 @@ class TestDemo:
         ratio = re.search(r"^  ratio +([\d.]+)", text, re.M)
         expected = float(rows["scikit-learn"]) / float(rows["fastnn"])
         # Times are printed to the millisecond: the ratio of what is printed is only that exact.
-        assert float(ratio[1]) == pytest.approx(
-            expected, rel=0.05 + 0.001 / float(rows["fastnn"]), abs=0.1
-        )
+        assert float(ratio[1]) == pytest.approx(expected, rel=0.05 + 0.001 / float(rows["fastnn"]), abs=0.1)
 
     def test_says_where_the_pictures_are(self, demo):
         result, out = demo
@@ -122,9 +120,7 @@ class TestErrors:
     def test_shell_sees_one_line_and_exit_code_2(self, tmp_path):
         result = run_fastnn("demo", "--data", tmp_path / "nowhere", "--out", tmp_path / "out")
         assert (result.returncode, result.stdout) == (2, "")
-        assert result.stderr == (
-            f"fastnn demo: error: {tmp_path / 'nowhere'}: no such file or directory\n"
-        )
+        assert result.stderr == (f"fastnn demo: error: {tmp_path / 'nowhere'}: no such file or directory\n")
         assert not (tmp_path / "out").exists()
 
     def test_not_images(self, tmp_path, refused):

@@ -68,10 +68,7 @@ def test_examples_in_docstrings(name, monkeypatch):
 def test_there_are_examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [
-        test.name
-        for name in MODULES
-        for test in finder.find(importlib.import_module(name))
-        if test.examples
+        test.name for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples
     ]
     assert {"fastnn.energy.rbm.RBM", "fastnn.plot.filters"} <= set(found)
 

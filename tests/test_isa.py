@@ -124,7 +124,5 @@ def test_the_dtype_that_holds_states_does_not_show(model, kind):
 
 def test_a_fit_on_sparse_rows_equals_one_on_dense_rows():
     X = binary(0.2)
-    dense, sparse = (
-        fastnn.RBM(N_HIDDEN, monitor=(), **COMMON).fit(rows) for rows in (X, csr_array(X))
-    )
+    dense, sparse = (fastnn.RBM(N_HIDDEN, monitor=(), **COMMON).fit(rows) for rows in (X, csr_array(X)))
     np.testing.assert_array_equal(dense.components_, sparse.components_)

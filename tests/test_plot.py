@@ -227,9 +227,7 @@ class TestHistory:
     def test_fitted_model(self):
         model = fastnn.RBM(8, n_iter=2, binarize="sample", random_state=0).fit(DIGITS)
         axes = plot.history(model, monitors=["reconstruction"])
-        np.testing.assert_array_equal(
-            axes[0].lines[0].get_ydata(), model.history_["reconstruction"]
-        )
+        np.testing.assert_array_equal(axes[0].lines[0].get_ydata(), model.history_["reconstruction"])
         assert len(axes[0].lines[0].get_xdata()) == 2
 
     @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from reference import VALUES, ExactRBM, unit_mean
 from scipy import stats
 
 from fastnn import RBM
-from fastnn._kernels.gibbs import unpack_states
+from fastnn._kernels.source import unpack_states
 
 PAIRS = [(v, h) for v in VALUES for h in VALUES]
 LEAST_P = 1e-4
@@ -184,9 +184,7 @@ def mean_field_step(exact, X, sample_visible):
     """CD-1 by enumeration over hidden states; visibles drawn, or their means."""
     means = unit_mean(exact.hidden, X @ exact.W + exact.b)
     data = X.T @ means / len(X), X.mean(axis=0), means.mean(axis=0)
-    p_h = np.exp(
-        np.log(means) @ exact.H.T + np.log1p(-means) @ (1 - exact.H).T
-    ).mean(axis=0)
+    p_h = np.exp(np.log(means) @ exact.H.T + np.log1p(-means) @ (1 - exact.H).T).mean(axis=0)
     up = unit_mean(exact.visible, exact.H @ exact.W.T + exact.a)
     if sample_visible:
         conditional = exact._conditional(exact.H @ exact.W.T + exact.a, exact.V, exact.visible)

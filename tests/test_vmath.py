@@ -40,9 +40,7 @@ def ulps(got, want):
 def worst(function, blocks, wide):
     """The greatest error over all blocks of arguments."""
     with np.errstate(all="ignore"):
-        return max(
-            ulps(apply(function, x), REFERENCE[function](x.astype(wide))).max() for x in blocks
-        )
+        return max(ulps(apply(function, x), REFERENCE[function](x.astype(wide))).max() for x in blocks)
 
 
 def float32_patterns(stride):
@@ -64,9 +62,7 @@ def test_every_float32(function):
     assert worst(function, float32_patterns(1), np.float64) <= MAX_ULPS
 
 
-@pytest.mark.skipif(
-    np.finfo(np.longdouble).nmant < 60, reason="needs a long double wider than float64"
-)
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="needs a long double wider than float64")
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_float64(function):
     assert worst(function, [arguments(np.float64)], np.longdouble) <= MAX_ULPS

@@ -1,8 +1,8 @@
 /* The loop that all two-valued units share; a unit's file gives the law and includes this at its end.
  *
  * For rows row0..row1 of one tile of units: sums (or a ready field) -> fields z -> whatever is wanted of
- * mean, draw and log-partition. A draw is keyed by (key, stream, step, chain, unit) alone. Before
- * including, define
+ * mean, draw and log-partition. A draw is keyed by (key, stream, step, chain, unit) alone, and does not
+ * fall from 1 to 0 as its uniform falls. Before including, define
  *   UNIT          the name registered in FNN_UNITS
  *   UNIT_LOW, UNIT_STEP  its state is LOW + STEP * bit
  *   unit_mean     E[unit given z]
@@ -34,13 +34,39 @@ INLINE void row_fields(const fnn_layer *l, fix *sums, int64_t n_rows, int64_t ro
     }
 }
 
-INLINE uint64_t row_draw(const fnn_layer *l, int64_t row, int64_t tile, const real z[TILE]) {
-    real uniform[TILE];
-    philox_place at = {l->key, l->step, l->chain0 + (uint64_t)row, (uint32_t)l->stream};
-    uniform_tile(at, tile, uniform);
-    uint64_t bits = 0;
-    for (int u = 0; u < TILE; u += LANES)
-        bits |= mask_bits(unit_draw(load_real(z + u), load_real(uniform + u))) << u;
+INLINE philox_place place_of(const fnn_layer *l, int64_t row) {
+    return (philox_place){l->key, l->step, l->chain0 + (uint64_t)row, (uint32_t)l->stream};
+}
+
+/* A unit's uniform is (half + fraction) / 2^16. Its 16 leading bits decide all but one draw in 2^16: where
+ * the draw is the same at both ends of what the fraction may add, the fraction is not looked at. */
+INLINE uint64_t draw_tile(philox_place at, int64_t tile, const uint32_t halves[TILE / 2], const real z[TILE]) {
+    real half[TILE] ALIGNED, fraction[TILE] ALIGNED;
+    vreal step = splat(REAL_C(0x1p-16));
+    uint64_t surely = 0, maybe = 0;
+    for (int u = 0; u < TILE / 2; u++) {
+        half[u] = (real)(int32_t)(halves[u] & 0xffff);
+        half[u + TILE / 2] = (real)(int32_t)(halves[u] >> 16);
+    }
+    for (int u = 0; u < TILE; u += LANES) {
+        vreal low = load_real(half + u);
+        surely |= mask_bits(unit_draw(load_real(z + u), (low + splat(1)) * step)) << u;
+        maybe |= mask_bits(unit_draw(load_real(z + u), low * step)) << u;
+    }
+    if (surely == maybe) return surely;
+    at.stream |= STREAM_FRACTION;
+    uniform_tile(at, tile, fraction);
+    for (int u = 0; u < TILE; u += LANES) {
+        vreal uniform = (load_real(half + u) + load_real(fraction + u)) * step;
+        surely |= mask_bits(unit_draw(load_real(z + u), uniform)) << u;
+    }
+    return surely;
+}
+
+/* The row's draw, with the clamped units put back and none past the last unit. */
+INLINE uint64_t row_draw(const fnn_layer *l, int64_t row, int64_t tile, const uint32_t halves[TILE / 2],
+                         const real z[TILE]) {
+    uint64_t bits = draw_tile(place_of(l, row), tile, halves, z);
     if (l->clamp) {
         uint64_t held = l->clamp[tile], n_tiles = (uint64_t)(l->n_units + TILE - 1) / TILE;
         bits = (bits & ~held) | (l->clamp_to[(uint64_t)row * n_tiles + (uint64_t)tile] & held);
@@ -75,7 +101,7 @@ INLINE void row_mean(const fnn_layer *l, int64_t row, int64_t tile, const real z
 
 /* Summed in double and in the order of the units, so that no lane width shows. */
 INLINE double row_log_partition(const real z[TILE], int64_t n_left) {
-    real each[TILE];
+    real each[TILE] ALIGNED;
     double sum = 0;
     for (int u = 0; u < TILE; u += LANES) store_real(each + u, unit_log_partition(load_real(z + u)));
     for (int u = 0; u < TILE && u < n_left; u++) sum += (double)each[u];
@@ -91,12 +117,15 @@ const fnn_unit_values UNIT_NAME(UNIT, _values) = {QUOTE(UNIT), UNIT_LOW, UNIT_ST
 
 void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
     int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
+    uint32_t halves[2][TILE / 2] ALIGNED;
     if (!l->field) FN(product_tile)(&l->input, row0, row1, tile, scratch);
     for (int64_t row = row0; row < row1; row++) {
-        real z[TILE];
+        real z[TILE] ALIGNED;
         uint64_t drawn = 0;
+        int64_t second = (row - row0) % 2;
+        if (l->states && !second) philox_halves(place_of(l, row), tile, halves);
         row_fields(l, scratch, row1 - row0, row0, row, TILE * tile, z);
-        if (l->states) l->states[row * n_tiles + tile] = drawn = row_draw(l, row, tile, z);
+        if (l->states) l->states[row * n_tiles + tile] = drawn = row_draw(l, row, tile, halves[second], z);
         if (l->mean || l->weighted) row_mean(l, row, tile, z, drawn);
         if (l->log_partition)
             ((double *)l->log_partition)[row * n_tiles + tile] = row_log_partition(z, l->n_units - TILE * tile);
@@ -107,7 +136,7 @@ double UNIT_NAME(UNIT, _shifted_log_partition)(const void *z, const void *w, dou
     double sum = 0;
     vreal by = splat((real)delta);
     for (int64_t u0 = 0; u0 < n_units; u0 += TILE) {
-        real shifted[TILE];
+        real shifted[TILE] ALIGNED;
         for (int u = 0; u < TILE; u += LANES)
             store_real(shifted + u, load_real((const real *)z + u0 + u) + by * load_real((const real *)w + u0 + u));
         sum += row_log_partition(shifted, n_units - u0);

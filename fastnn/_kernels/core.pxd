@@ -17,7 +17,7 @@ cdef extern from "fastnn.h" nogil:
         const uint64_t *bits
         int64_t words
         const void *panels
-        int64_t n_inputs
+        int64_t n_inputs, n_outputs
 
     ctypedef struct fnn_layer:
         fnn_product input
@@ -41,7 +41,7 @@ cdef extern from "fastnn.h" nogil:
 
     ctypedef struct fnn_source:
         const void *data
-        int64_t kind, stride, n_features
+        int64_t kind, stride, n_features, low
         const void *indptr
         const void *indices
         int64_t index_bytes
@@ -65,6 +65,10 @@ cdef extern from "fastnn.h" nogil:
         const void *lambda_ "lambda"
         double l1, l2
         fnn_rule rule
+        const void *by_row
+        const void *by_col
+        void *forward
+        void *backward
         void *row_abs
         void *row_shift
         void *col_abs
@@ -91,7 +95,7 @@ cdef extern from "fastnn.h" nogil:
         void (*gather_reals)(const fnn_source *, int64_t, void *) noexcept nogil
         void (*gather_states)(const fnn_source *, int64_t, int64_t, uint64_t, uint64_t, uint64_t,
                               void *, uint64_t *) noexcept nogil
-        int64_t (*survey_row)(const fnn_source *, int64_t, int64_t, void *, double *) noexcept nogil
+        int64_t (*survey_row)(const fnn_source *, int64_t, int64_t, void *, double *, uint64_t *) noexcept nogil
         void (*transpose_states)(const uint64_t *, int64_t, int64_t, int64_t, uint64_t *, int64_t,
                                  int64_t, int64_t *) noexcept nogil
         void (*spread_states)(const uint64_t *, int64_t, int64_t, int64_t, int64_t, void *) noexcept nogil
@@ -100,6 +104,7 @@ cdef extern from "fastnn.h" nogil:
         void (*panel_sums)(const void *, int64_t, int64_t, int64_t, int64_t, int64_t, void *) noexcept nogil
         void (*panel_means)(const void *, int64_t, int64_t, int64_t, int64_t, double, double *) noexcept nogil
         int64_t (*scales)(const void *, int64_t, int64_t, int64_t, void *, void *) noexcept nogil
+        int64_t (*scales_serve)(const void *, int64_t, int64_t, int64_t, const void *) noexcept nogil
         void (*quantise_block)(const void *, int64_t, int64_t, int64_t, int64_t, int64_t, const void *,
                                const void *, void *, void *) noexcept nogil
         void (*update_tile)(const fnn_update *, int64_t, int64_t, int64_t, void *) noexcept nogil

@@ -1,6 +1,7 @@
 """Which rooms run, on how many threads, and whether the user pressed Ctrl-C."""
 
 import os
+from functools import lru_cache
 
 import numpy as np
 from joblib import cpu_count
@@ -90,6 +91,12 @@ def _note_fork():
 os.register_at_fork(after_in_child=_note_fork)
 
 
+@lru_cache
+def _n_cpus():
+    # Reads the container's quota from files, which takes longer than a small call.
+    return cpu_count()
+
+
 def n_threads_for(n_threads=None):
     """Number of OpenMP threads a call may use.
 
@@ -103,7 +110,7 @@ def n_threads_for(n_threads=None):
         return n_threads
     if os.environ.get("OMP_NUM_THREADS"):
         return omp_get_max_threads()
-    return min(omp_get_max_threads(), cpu_count())
+    return min(omp_get_max_threads(), _n_cpus())
 
 
 def isa():

@@ -2,7 +2,8 @@ from typing import Any
 
 import numpy as np
 
-from .gibbs import Source, Weights
+from .source import Source
+from .weights import Weights
 
 class Trainer:
     weights: Weights
@@ -31,7 +32,5 @@ class Trainer:
         state: dict[str, Any],
     ) -> None: ...
     def state(self) -> dict[str, Any]: ...
-    def start_offsets(
-        self, visible_mean: np.ndarray | float, hidden_mean: np.ndarray | float
-    ) -> None: ...
+    def start_offsets(self, visible_mean: np.ndarray | float, hidden_mean: np.ndarray | float) -> None: ...
     def epoch(self, x: Source, order: np.ndarray | None, batch_size: int) -> int: ...

@@ -4,8 +4,8 @@ An epoch is one call of a team (team.h); a minibatch, phase by phase:
   data      rows of X -> states (or values); E[h | v] weighted by 1 / n
   model     the chains, n_steps of h -> v -> h; E[h | v] of their end weighted by -1 / n_chains
   turn      both sets of visible states transposed, so that sample k is bit k; means of all units
-  update    gradient tile = transposed bits x weighted means, applied where it is made
-  prepare   the new weights to fixed point, for both directions
+  update    gradient tile = transposed bits x weighted means, applied where it is made; the new weights
+            to fixed point, for both directions
 With states throughout, every sum is one of integers and the fit is bitwise reproducible; values
 between states (grey levels, mean fields) go through BLAS and add their part to `dense`.
 """
@@ -15,6 +15,7 @@ import numpy as np
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 
+from .arrays cimport address, aligned, ceil_div, gemm, threads_worth
 from .core cimport (
     FNN_MAX_ROWS,
     FNN_SCRATCH,
@@ -30,17 +31,8 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .gibbs cimport (
-    Source,
-    Weights,
-    address,
-    aligned,
-    ceil_div,
-    gather,
-    gemm,
-    layer_side,
-    threads_worth,
-)
+from .source cimport Source, gather
+from .weights cimport Weights, layer_side
 
 # How far the means of units, which centre the gradient, move at each minibatch.
 cdef double SLIDE = 0.01
@@ -180,6 +172,8 @@ cdef class Trainer:
         self.step, self.n_updates = state["step"], state["n_updates"]
         self.rule = weights.still
         self.rule.unit = self.unit
+        self.rule.by_row, self.rule.by_col = self.v.inverse, self.h.inverse
+        self.rule.forward, self.rule.backward = self.h.panels, self.v.panels
         self.rule.l1, self.rule.l2 = l1, l2
         self.rule.rule.rate, self.rule.rule.momentum = learning_rate, momentum
         self.rule.rule.beta2, self.rule.rule.epsilon = 0.999, 1e-8
@@ -274,7 +268,9 @@ cdef class Trainer:
         Ctrl-C raises between minibatches, with the parameters of the last one.
         """
         cdef int64_t work = self.panel_rows * self.v.width * self.h.width // 4
-        cdef epoch_job job = epoch_job(<void *>self, <void *>x, NULL, batch_size, 0, watch_begin())
+        cdef epoch_job job
+        job.trainer, job.source, job.order = <void *>self, <void *>x, NULL
+        job.batch_size, job.bad, job.watch = batch_size, 0, watch_begin()
         if order is not None:
             job.order = <const int64_t *>address(order)
         cdef int workers = threads_worth(work, self.n_threads)
@@ -290,11 +286,12 @@ cdef class Trainer:
             row0 = batch * batch_size
             self.data_phase(team, x, order, row0, min(batch_size, x.n_rows - row0))
             if not self.model_phase(team, self.n_chains if self.n_chains else self.data.n, watch):
-                return 0
+                break
             bad = self.descend(team)
             if bad:
                 return bad
-        return 0
+        # The fixed-point weights depend on nothing but the weights again, not on how they came about.
+        return self.weights.prepare(team)
 
     cdef void hidden_statistics(self, fnn_team *team, phase *side, uint64_t *draw_into, bint weigh_draws) noexcept nogil:
         """Weighted means of the hidden units of one side; a draw of them where it is asked for."""
@@ -349,7 +346,7 @@ cdef class Trainer:
         self.rooms.compare_means(self.h.width, self.data.hidden_mean, self.model.hidden_mean, SLIDE,
                               self.hidden.difference, self.hidden.running)
         u.gradient.bits, u.gradient.words = self.turned, self.turned_words
-        u.gradient.panels, u.gradient.n_inputs = self.panels, self.panel_rows
+        u.gradient.panels, u.gradient.n_inputs, u.gradient.n_outputs = self.panels, self.panel_rows, self.h.n_units
         if self.dense != NULL:
             team_run(team, dense_item, &self.turning, self.weights.n_chunks * ceil_div(self.h.width, GEMM_COLUMNS))
         self.weights.update(team, u, self.scratch)
@@ -360,4 +357,4 @@ cdef class Trainer:
                             self.sparsity_target, self.sparsity_cost, u.col_shift,
                             self.weights.n_chunks if u.col_shift else 0, self.h.width,
                             self.h.bias, self.hidden.velocity, self.hidden.second)
-        return self.weights.prepare(team)
+        return self.weights.follow(team)

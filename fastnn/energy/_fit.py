@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import log_expit
 
-from fastnn._kernels.gibbs import Source, Weights
+from fastnn._kernels.source import Source
 from fastnn._kernels.train import Trainer
+from fastnn._kernels.weights import Weights
 from fastnn._threads import single_threaded_blas
 from fastnn.exceptions import DivergenceError
 
@@ -92,9 +93,7 @@ class Monitors:
 
     def free_energy_gap(self, model, rows) -> float:
         """Mean free energy of validation rows less that of training rows; grows with over-fitting."""
-        F, F_validation = (
-            model._free_energy(X, self.n_threads).mean() for X in (rows, self.validation)
-        )
+        F, F_validation = (model._free_energy(X, self.n_threads).mean() for X in (rows, self.validation))
         return float(F_validation - F)
 
 

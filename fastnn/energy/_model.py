@@ -8,8 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from fastnn._kernels import layers
 from fastnn._kernels.core import unit_values
-from fastnn._kernels.gibbs import Weights, pack_mask
+from fastnn._kernels.gibbs import gibbs
+from fastnn._kernels.source import pack_mask
+from fastnn._kernels.weights import Weights
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import (
     check_n_threads,
@@ -87,7 +90,8 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _check_fitted(self) -> None:
         """Raise NotFittedError, or what is wrong with parameters assigned to a fitted model."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():  # scikit-learn's own check costs more than a small call
+            check_is_fitted(self)
         if self._known_weights() is not None:
             return
         for name in _PARAMETERS:
@@ -103,9 +107,9 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
 
     def _weights(self, n_threads: int) -> Weights:
         """The parameters ready for the loops: made once, unless someone holds them writeable."""
-        self._check_fitted()
-        weights = self._known_weights()
+        weights = self._known_weights() if self.__sklearn_is_fitted__() else None
         if weights is None:
+            self._check_fitted()
             parameters = self._parameters()
             weights = self._make_weights(*parameters, n_threads)
             if not any(array.flags.writeable for array in parameters):
@@ -143,7 +147,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
             self._freeze()
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "components_") and hasattr(self, "_runtime")
+        return "components_" in self.__dict__ and "_runtime" in self.__dict__
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -160,9 +164,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         """Checked rows as a source in the model's precision."""
         dtype = self.components_.dtype
         strict = self._strict if strict is None else strict
-        return visible_source(
-            X, self._units()[0], binarize, strict=strict, dtype=dtype, n_threads=n_threads
-        )
+        return visible_source(X, self._units()[0], binarize, strict=strict, dtype=dtype, n_threads=n_threads)
 
     def _levels(self) -> str | None:
         """How rows that are not states are taken outside of fit: thresholded, or as they are."""
@@ -226,12 +228,10 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         if hidden:
             source = self._visible(X, self._levels(), n_threads)
         else:
-            source = visible_source(
-                X, self._units()[1], None, strict=False, dtype=dtype, n_threads=n_threads
-            )
+            source = visible_source(X, self._units()[1], None, strict=False, dtype=dtype, n_threads=n_threads)
         means = out if out.dtype == dtype else np.empty(out.shape, dtype)
-        with single_threaded_blas():
-            weights.mean(source, hidden, means, n_threads)
+        with single_threaded_blas(not source.binary):
+            layers.mean(weights, source, hidden, means, n_threads)
         if means is not out:
             out[...] = means
 
@@ -319,7 +319,7 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
                 dtype=mean.dtype,
                 n_threads=n_threads,
             )
-            source.take_draws(3 if low else 2)
+            source.take_as(3 if low else 2, True)
         else:
             if np.ndim(v_init) == 1:
                 v_init = np.repeat(np.asarray(v_init)[np.newaxis], n_samples, axis=0)
@@ -355,8 +355,8 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         dtype = np.bool_ if self._units()[0] == "bernoulli" else np.int8
         out = np.empty((source.n_rows, source.n_features), dtype)
         weights = self._weights(n_threads)
-        with single_threaded_blas():
-            weights.gibbs(source, n_steps, key, step, first_chain, mask, out, n_threads)
+        with single_threaded_blas(not source.binary):
+            gibbs(weights, source, n_steps, key, step, first_chain, mask, out, n_threads)
         return out
 
     # --- energies --------------------------------------------------------------------------------
@@ -381,8 +381,8 @@ class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         weights = self._weights(n_threads)
         hidden, visible = np.empty(source.n_rows), np.empty(source.n_rows)
         with single_threaded_blas():
-            weights.log_partitions(source, hidden, n_threads)
-            weights.bias_energies(source, visible, n_threads)
+            layers.log_partitions(weights, source, hidden, n_threads)
+            layers.bias_energies(weights, source, visible, n_threads)
         return -visible - hidden
 
     def energy(self, V, H):

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
-from fastnn._kernels.gibbs import unpack_states
+from fastnn._kernels.source import unpack_states
 from fastnn._validation import MAX_THREADS, check_n_threads, spans
 from fastnn.energy._fit import stochastic_pseudo_likelihood
 from fastnn.energy.rbm import MAX_ROWS, RBM
@@ -149,7 +149,7 @@ class BernoulliRBM(RBM):
                 f"BernoulliRBM takes values in [0, 1], but X spans [{least:g}, {most:g}]: the model has "
                 "no meaning for them. Rescale X.",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _measured(self, X, monitors, n_threads: int) -> dict[str, float]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastnn._kernels.gibbs import Weights
+from fastnn._kernels.layers import log_partitions_of_states
+from fastnn._kernels.weights import Weights
 
 # States enumerated at a time; 2^25 of the smaller layer are a minute's work for a few hundred units.
 _BLOCK_BITS = 14
@@ -51,7 +52,7 @@ def exact_log_partition(weights: Weights, n_threads: int) -> LogPartition:
         stop = min(start + (1 << _BLOCK_BITS), 1 << n_units)
         states = np.arange(start, stop, dtype=np.uint64).reshape(-1, 1)
         others = np.empty(stop - start)
-        weights.log_partitions_of_states(states, not hidden_is_smaller, others, n_threads)
+        log_partitions_of_states(weights, states, not hidden_is_smaller, others, n_threads)
         bits = states >> np.arange(n_units, dtype=np.uint64) & np.uint64(1)
         exponents = (low + step * bits.astype(np.float64)) @ bias + others
         log_z = np.logaddexp(log_z, _log_sum_exp(exponents))

@@ -10,6 +10,8 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastnn._kernels.core import unit_values
+from fastnn._kernels.gibbs import gibbs
+from fastnn._kernels.layers import pseudo_log_likelihoods
 from fastnn._kernels.train import Trainer
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import (
@@ -271,7 +273,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         key = random_key(rbm.random_state)
         weights = rbm._make_weights(W.T, a, b, check_n_threads(rbm.n_threads))
         rbm.n_features_in_ = W.shape[0]
-        rbm._training_state = {"key": key, "step": 0, "n_updates": 0}
+        rbm._training_state = {"key": key, "step": 0, "n_updates": 0, "units": rbm._units()}
         rbm._adopt(weights, key ^ _SAMPLING)
         return rbm
 
@@ -341,9 +343,7 @@ class RBM(CallbackSupportMixin, RBMModel):
             X = check_rows(self, X, reset=not going_on, state_dtype=self._state_dtype)
             self._check_range(X, n_threads)
             if X.shape[0] > MAX_ROWS:
-                raise ValueError(
-                    f"X has {X.shape[0]} rows, but a minibatch at most {MAX_ROWS}; use fit"
-                )
+                raise ValueError(f"X has {X.shape[0]} rows, but a minibatch at most {MAX_ROWS}; use fit")
             key = self._training_state["key"] if going_on else random_key(self.random_state)
             run = self._start(X, key, going_on, X.shape[0], n_threads)
         try:
@@ -371,7 +371,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         out = np.empty(source.n_rows)
         weights = self._weights(n_threads)
         with single_threaded_blas():
-            weights.pseudo_log_likelihoods(source, out, n_threads)
+            pseudo_log_likelihoods(weights, source, out, n_threads)
         return out
 
     # --- parts of fit ----------------------------------------------------------------------------
@@ -383,8 +383,13 @@ class RBM(CallbackSupportMixin, RBMModel):
 
     def _check_range(self, X, n_threads: int) -> None:
         visible_source(
-            X, self.visible, None, strict=self._strict, dtype=real_dtype(X, self._state_dtype),
+            X,
+            self.visible,
+            None,
+            strict=self._strict,
+            dtype=real_dtype(X, self._state_dtype),
             n_threads=n_threads,
+            keep=False,
         )
 
     def _split(self, X, X_val, key: int):
@@ -414,6 +419,20 @@ class RBM(CallbackSupportMixin, RBMModel):
                 a = np.log(p / (1 - p))
         return W, a.astype(dtype), np.zeros(self.n_components, dtype)
 
+    def _check_same_layers(self) -> None:
+        """A model that goes on keeps its layers: whoever changed them wants another model."""
+        was = (self.components_.shape[0], *self._training_state["units"])
+        now = (self.n_components, *self._units())
+        if was != now:
+            names = ("n_components", "visible", "hidden")
+            changed = ", ".join(
+                f"{name} from {a!r} to {b!r}" for name, a, b in zip(names, was, now, strict=True) if a != b
+            )
+            raise ValueError(
+                f"a fitted model goes on with the layers it has, but these were changed: {changed}. Set "
+                "them back, or fit anew (clone the model, or warm_start=False)."
+            )
+
     def _start(self, X, key: int, going_on: bool, batch_size: int, n_threads: int) -> Run:
         """Parameters, chains and source of a fit; a model that goes on trains in its own precision."""
         state = self._training_state if going_on else {"step": 0, "n_updates": 0}
@@ -421,12 +440,19 @@ class RBM(CallbackSupportMixin, RBMModel):
         dtype = self.components_.dtype if going_on else real_dtype(X, self._state_dtype)
         if going_on:
             self._check_fitted()
+            self._check_same_layers()
             W, a, b = self.components_.T, self.intercept_visible_, self.intercept_hidden_
         else:
             W, a, b = self._initial_parameters(X, mean, dtype, key)
         weights = self._make_weights(W.T, a, b, n_threads, dtype=dtype)
         source = visible_source(
-            X, self.visible, self.binarize, strict=self._strict, dtype=dtype, n_threads=n_threads
+            X,
+            self.visible,
+            self.binarize,
+            strict=self._strict,
+            dtype=dtype,
+            n_threads=n_threads,
+            keep=False,
         )
         persistent = self.method == "pcd"
         trainer = Trainer(
@@ -468,9 +494,7 @@ class RBM(CallbackSupportMixin, RBMModel):
             sign = -1 if name == "free_energy_gap" else 1
             measure = getattr(monitors, name)
             held = validation if name == "pseudo_likelihood" else rows
-            stopping = EarlyStopping(
-                lambda: sign * measure(self, held), self.n_iter_no_change, self.tol
-            )
+            stopping = EarlyStopping(lambda: sign * measure(self, held), self.n_iter_no_change, self.tol)
         self.history_ = history = {"epoch": [], "time": []}
 
         def after_epoch(number: int, seconds: float) -> bool:
@@ -498,7 +522,7 @@ class RBM(CallbackSupportMixin, RBMModel):
             rows, self.visible, "sample", strict=False, dtype=run.weights.dtype, n_threads=1
         )
         out = np.empty(rows.shape, np.bool_ if self.visible == "bernoulli" else np.int8)
-        run.weights.gibbs(source, 0, run.key ^ _SAMPLING, 0, 0, None, out, 1)
+        gibbs(run.weights, source, 0, run.key ^ _SAMPLING, 0, 0, None, out, 1)
         return out
 
     def _measured(self, X, monitors: Monitors, n_threads: int) -> dict[str, float]:
@@ -512,5 +536,5 @@ class RBM(CallbackSupportMixin, RBMModel):
 
     def _finish(self, run: Run, n_epochs: int) -> None:
         self._adopt(run.weights, run.key ^ _SAMPLING)
-        self._training_state = {**run.trainer.state(), "key": run.key}
+        self._training_state = {**run.trainer.state(), "key": run.key, "units": self._units()}
         self.n_iter_ = n_epochs
