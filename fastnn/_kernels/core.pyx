@@ -20,6 +20,8 @@ cdef extern from "Python.h":
 cdef const fnn_rooms *single_rooms = NULL
 cdef const fnn_rooms *double_rooms = NULL
 cdef bint is_forked_child = False
+cdef int known_cpus = 0
+cdef double known_since = 0
 
 
 def _instruction_sets():
@@ -90,6 +92,15 @@ def _note_fork():
 os.register_at_fork(after_in_child=_note_fork)
 
 
+cdef int usable_cpus() except -1:
+    """joblib's cpu_count, asked once a second: it reads files, which takes longer than a short call."""
+    global known_cpus, known_since
+    cdef double now = omp_get_wtime()
+    if known_cpus == 0 or now - known_since > 1.0:
+        known_cpus, known_since = cpu_count(), now
+    return known_cpus
+
+
 def n_threads_for(n_threads=None):
     """Number of OpenMP threads a call may use.
 
@@ -103,7 +114,7 @@ def n_threads_for(n_threads=None):
         return n_threads
     if os.environ.get("OMP_NUM_THREADS"):
         return omp_get_max_threads()
-    return min(omp_get_max_threads(), cpu_count())
+    return min(omp_get_max_threads(), usable_cpus())
 
 
 def isa():
