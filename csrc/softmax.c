@@ -209,7 +209,9 @@ static int general_row(const fnn_loss *l, int64_t r, const real *next) {
 static int few_sums(const fnn_loss *l, int64_t r0, int64_t n_rows, const real *e, real *sum, real *share) {
     int64_t n = l->n_classes;
     int64_t whole = (n - 1) / LANES * LANES;
-    vfix tail = as_fix(load_part((const real[LANES_MOST]){0}, n - whole, 1)) == 0;
+    fix kept[LANES_MOST];
+    for (int64_t k = 0; k < LANES; k++) kept[k] = k < n - whole ? -1 : 0;
+    vfix tail = load_fix(kept);
     for (int64_t first = 0; first < n_rows; first += LANES) {
         vreal part[LANES_MOST];
         for (int k = 0; k < LANES; k++) {
