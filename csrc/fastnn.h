@@ -16,7 +16,8 @@
 #define FNN_SCRATCH 131072 /* bytes of scratch a room may use, per thread, 64-byte aligned */
 
 /* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
-enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START };
+/* FNN_STREAM_DROPOUT is the first of one a layer. */
+enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START, FNN_STREAM_DROPOUT = 32 };
 
 /* Binary rows times a fixed-point matrix. */
 typedef struct {
@@ -108,6 +109,24 @@ typedef struct {
     int64_t n_classes, logarithm;
 } fnn_softmax;
 
+/* A dense layer between its matrix products. Dropout is keyed by (key, stream, step, row, unit). */
+typedef struct {
+    void *values;            /* real (n_rows, stride): forward, sums in, activations out; backward, errors */
+    const void *activations; /* real (n_rows, stride): backward, what forward left */
+    const void *bias;        /* real (stride) */
+    int64_t stride, activation;
+    double parameter, dropout;
+    uint64_t key, step;
+    int64_t stream;
+} fnn_dense;
+
+/* Parameters, the state of their optimiser, and the rule. second: Adam. */
+typedef struct {
+    void *weights, *velocity, *second; /* real (n_rows, stride) */
+    int64_t stride, nesterov;
+    double rate, momentum, beta2, epsilon, decay;
+} fnn_descent;
+
 #define FNN_UNITS(X) X(bernoulli) X(spin)
 #define FNN_LOSSES(X) \
     X(cross_entropy) X(binary_cross_entropy) X(squared_error) X(poisson) X(weston_watkins) X(crammer_singer)
@@ -146,7 +165,14 @@ typedef struct {
                           void *bias, void *velocity, void *second))                                      \
     X(int64_t, softmax_rows, (const fnn_softmax *s, int64_t row0, int64_t row1))                          \
     X(void, activate, (int64_t activation, int64_t derivative, double parameter, const void *x, void *y,  \
-                       int64_t n))
+                       int64_t n))                                                                        \
+    X(void, dense_forward, (const fnn_dense *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1))  \
+    X(void, dense_backward, (const fnn_dense *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1)) \
+    X(double, descend, (const fnn_descent *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1,     \
+                        const void *gradient, int64_t gradient_stride))                                   \
+    X(void, small_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,                \
+                            int64_t a_inner, const void *b, int64_t ldb, void *c, int64_t ldc))           \
+    X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

@@ -13,6 +13,7 @@ cdef extern from "fastnn.h" nogil:
         FNN_STREAM_VISIBLE
         FNN_STREAM_DATA
         FNN_STREAM_START
+        FNN_STREAM_DROPOUT
 
     ctypedef struct fnn_product:
         const uint64_t *bits
@@ -87,6 +88,22 @@ cdef extern from "fastnn.h" nogil:
         void *out
         int64_t n_classes, logarithm
 
+    ctypedef struct fnn_dense:
+        void *values
+        const void *activations
+        const void *bias
+        int64_t stride, activation
+        double parameter, dropout
+        uint64_t key, step
+        int64_t stream
+
+    ctypedef struct fnn_descent:
+        void *weights
+        void *velocity
+        void *second
+        int64_t stride, nesterov
+        double rate, momentum, beta2, epsilon, decay
+
     ctypedef int64_t (*fnn_loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
 
     ctypedef struct fnn_unit_values:
@@ -128,6 +145,13 @@ cdef extern from "fastnn.h" nogil:
                             int64_t, int64_t, void *, void *, void *) noexcept nogil
         int64_t (*softmax_rows)(const fnn_softmax *, int64_t, int64_t) noexcept nogil
         void (*activate)(int64_t, int64_t, double, const void *, void *, int64_t) noexcept nogil
+        void (*dense_forward)(const fnn_dense *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+        void (*dense_backward)(const fnn_dense *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+        double (*descend)(const fnn_descent *, int64_t, int64_t, int64_t, int64_t, const void *,
+                          int64_t) noexcept nogil
+        void (*small_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
+                              void *, int64_t) noexcept nogil
+        void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 
