@@ -38,7 +38,13 @@ def as_reals(x, name: str, *, dtype=None) -> np.ndarray:
 
 def as_labels(y, name: str) -> np.ndarray:
     """Class indices as a C-ordered int64 vector."""
-    if type(y) is np.ndarray and y.dtype.char == "l" and y.ndim == 1 and y.flags.c_contiguous and y.flags.aligned:
+    if (
+        type(y) is np.ndarray
+        and y.dtype.char == "l"
+        and y.ndim == 1
+        and y.flags.c_contiguous
+        and y.flags.aligned
+    ):
         return y
     y = np.asarray(y)
     if y.dtype.kind not in "iu":

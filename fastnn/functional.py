@@ -26,6 +26,7 @@ from fastnn._functional.losses import (
     multiclass_hinge,
     squared_error,
 )
+from fastnn._functional.projection import linear_cross_entropy
 from fastnn._functional.softmax import log_softmax, softmax
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "identity_derivative",
     "leaky_relu",
     "leaky_relu_derivative",
+    "linear_cross_entropy",
     "log_softmax",
     "multiclass_hinge",
     "relu",

@@ -19,7 +19,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
     if not module.name.startswith("fastnn._kernels") and not module.name.endswith("__main__")
 )
-PUBLIC = ("fastnn", "fastnn.energy", "fastnn.plot")
+PUBLIC = ("fastnn", "fastnn.energy", "fastnn.functional", "fastnn.neural", "fastnn.plot")
 
 
 def described():
@@ -68,10 +68,7 @@ def test_examples_in_docstrings(name, monkeypatch):
 def test_there_are_examples():
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [
-        test.name
-        for name in MODULES
-        for test in finder.find(importlib.import_module(name))
-        if test.examples
+        test.name for name in MODULES for test in finder.find(importlib.import_module(name)) if test.examples
     ]
     assert {"fastnn.energy.rbm.RBM", "fastnn.plot.filters"} <= set(found)
 

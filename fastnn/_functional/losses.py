@@ -265,9 +265,7 @@ def binary_cross_entropy(
     )
 
 
-def squared_error(
-    y, targets, *, sample_weight=None, reduction="mean", return_grad=False, grad_out=None
-):
+def squared_error(y, targets, *, sample_weight=None, reduction="mean", return_grad=False, grad_out=None):
     """Half the squared error, 1/2 sum_j (t_j - y_j)^2 for a row: the loss of regression.
 
     Parameters
@@ -299,9 +297,7 @@ def squared_error(
     >>> squared_error([[1.0, 2.0]], [[0.0, 4.0]])
     2.5
     """
-    return _real_targets(
-        "squared_error", y, "y", targets, sample_weight, reduction, return_grad, grad_out
-    )
+    return _real_targets("squared_error", y, "y", targets, sample_weight, reduction, return_grad, grad_out)
 
 
 def multiclass_hinge(

@@ -50,5 +50,3 @@ cdef struct network:
     # predict():
     char *out
     int64_t region
-
-

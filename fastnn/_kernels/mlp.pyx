@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 from .core cimport (
     FNN_STREAM_DROPOUT,
     FNN_TILE,
+    fnn_source,
     fnn_team,
     fnn_watch,
     rooms_for,
@@ -32,7 +33,7 @@ from .softmax import ACTIVATIONS, LOSSES
 cdef int64_t SMALL_LAYER = 1 << 15
 # Rows that go through a small network at a time, and through predict().
 cdef int64_t SLAB_ROWS = 16
-cdef int64_t PREDICT_ROWS = 128
+cdef int64_t PREDICT_ROWS = 512
 # Multiply-adds of a tile of a product: fewer, and packing the factors shows.
 cdef int64_t TILE_WORK = 12_000_000
 cdef int64_t SHARED_WORK = 1 << 18
@@ -65,15 +66,20 @@ cdef void gather_rows(network *net, int64_t row0, int64_t row1) noexcept nogil:
 cdef void forward(network *net, int64_t which, int64_t row0, int64_t row1, int64_t col0, int64_t col1) noexcept nogil:
     """Columns col0 .. col1 of a layer's values."""
     cdef dense_layer *l = net.layers + which
+    forward_from(net, l, l.below + row0 * l.stride_in * net.bytes, l.stride_in, row0, row1, col0, col1)
+
+
+cdef void forward_from(network *net, dense_layer *l, const char *below, int64_t stride_in, int64_t row0, int64_t row1,
+                       int64_t col0, int64_t col1) noexcept nogil:
+    """The same from these rows of the layer below."""
     cdef int64_t r, width = net.bytes
-    cdef const char *below = l.below + row0 * l.stride_in * width
     cdef char *values = l.values + (row0 * l.stride + col0) * width
     cdef const char *weights = <const char *>l.weights.weights + col0 * width
     if l.small:
-        net.rooms.small_product(row1 - row0, col1 - col0, l.n_in, below, l.stride_in, 1, weights, l.stride,
+        net.rooms.small_product(row1 - row0, col1 - col0, l.n_in, below, stride_in, 1, weights, l.stride,
                                 values, l.stride)
     else:
-        gemm(width, False, False, row1 - row0, col1 - col0, l.n_in, 1.0, below, l.stride_in, weights, l.stride,
+        gemm(width, False, False, row1 - row0, col1 - col0, l.n_in, 1.0, below, stride_in, weights, l.stride,
              0.0, values, l.stride)
         if col1 % 16:
             for r in range(row1 - row0):
@@ -183,9 +189,15 @@ cdef void predict_item(void *context, int64_t item, int64_t worker) noexcept nog
     cdef int64_t first = item * PREDICT_ROWS, n = min(PREDICT_ROWS, net.n - first), r, l
     cdef int64_t row0 = worker * PREDICT_ROWS, width = net.bytes, stride = net.input.stride * width
     cdef dense_layer *last = net.layers + net.n_layers - 1
-    for r in range(n):
-        net.rooms.gather_reals(&net.source, first + r, <char *>net.input.values + (row0 + r) * stride)
-    for l in range(net.n_layers):
+    cdef const fnn_source *x = &net.source
+    if x.indptr != NULL:
+        for r in range(n):
+            net.rooms.gather_reals(x, first + r, <char *>net.input.values + (row0 + r) * stride)
+        forward(net, 0, row0, row0 + n, 0, net.layers[0].n_out)
+    else:  # dense rows are read where they lie
+        forward_from(net, net.layers, <const char *>x.data + first * x.stride * width, x.stride, row0, row0 + n, 0,
+                     net.layers[0].n_out)
+    for l in range(1, net.n_layers):
         forward(net, l, row0, row0 + n, 0, net.layers[l].n_out)
     for r in range(n):
         memcpy(net.out + (first + r) * last.n_out * width, last.values + (row0 + r) * last.stride * width,

@@ -1,5 +1,6 @@
 """Feed-forward networks."""
 
-from fastnn.neural.mlp import MLPClassifier, MLPRegressor
+from fastnn.neural.classifier import MLPClassifier
+from fastnn.neural.regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor"]

@@ -93,8 +93,7 @@ class MLP(CallbackSupportMixin, BaseEstimator):
     def _check_solver(self) -> bool:
         if self.solver not in _STOCHASTIC:
             raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. "
-                f"{self.solver} is not stochastic."
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
             )
         return True
 

@@ -34,3 +34,55 @@ def minterm_network(table):
     coefs = [(2 * bits - 1).T.copy(), 2 * sign * columns[used].astype(np.float64)]
     intercepts = [1 - bits.sum(axis=1), np.full(columns.shape[1], -sign)]
     return inputs, table, coefs, intercepts
+
+
+class TruthTable:
+    """What MLPClassifier inherits to be made from a truth table."""
+
+    @classmethod
+    def from_truth_table(cls, table, **params):
+        """A network of two layers that computes a Boolean function exactly.
+
+        One hidden relu unit for each row of the table that is true (or false, if those are fewer):
+        relu(sum_i (2 b_i - 1) x_i - sum_i b_i + 1) is 1 at the row's bits b and 0 at all others. The
+        output tells whether some of them is on [1]_. In the worst case this takes 2^(n - 1) units.
+
+        Parameters
+        ----------
+        table : array-like of shape (2^n,) or (2^n, n_outputs)
+            0 or 1 for the inputs 0...00, 0...01, 0...10, ... in this order.
+        **params
+            Parameters of the estimator, except hidden_layer_sizes, activation and loss.
+
+        Returns
+        -------
+        model : MLPClassifier
+            Fitted; `partial_fit` and warm starts train it further.
+
+        Raises
+        ------
+        ValueError
+            The table's length is no power of two, or it holds anything but 0 and 1.
+
+        References
+        ----------
+        .. [1] McCulloch, Pitts, "A logical calculus of the ideas immanent in nervous activity", Bulletin
+           of Mathematical Biophysics 5 (1943), 115-133.
+
+        Examples
+        --------
+        >>> from fastnn import MLPClassifier
+        >>> xor = MLPClassifier.from_truth_table([0, 1, 1, 0])
+        >>> xor.predict([[0, 0], [0, 1], [1, 0], [1, 1]])
+        array([0, 1, 1, 0])
+        """
+        inputs, table, coefs, intercepts = minterm_network(table)
+        model = cls((coefs[0].shape[1],), "relu", **params)
+        model._validate_params()
+        model._set_classes(np.array([0, 1]) if table.ndim == 1 else table.astype(int))
+        model.n_features_in_ = inputs.shape[1]
+        model.n_outputs_ = 1 if table.ndim == 1 else table.shape[1]
+        sizes = [inputs.shape[1], coefs[0].shape[1], model.n_outputs_]
+        model._initialize(sizes, np.float64, np.random.RandomState(0))
+        model.coefs_, model.intercepts_ = coefs, intercepts
+        return model
