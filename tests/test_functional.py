@@ -292,6 +292,7 @@ def test_linear_cross_entropy_is_cross_entropy_of_a_product(dtype, chunk):
         assert F.linear_cross_entropy(X, W, b, y, chunk=chunk, **kwargs) == pytest.approx(loss, rel=1e-6)
 
 
+# ruff: noqa: E501, RUF005
 # --- bad input --------------------------------------------------------------------------------------
 
 Z = np.array([[1.0, 2.0, 3.0], [0.0, -1.0, 4.0]])

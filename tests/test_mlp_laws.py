@@ -217,8 +217,8 @@ def test_wider_networks_come_closer_to_a_continuous_function():
     for width in (1, 3, 16):
         fits = [
             fastnn.MLPRegressor(
-                hidden_layer_sizes=(width,), activation="tanh", solver="lbfgs", alpha=0, max_iter=2000, tol=1e-9,
-                random_state=seed,
+                hidden_layer_sizes=(width,), activation="tanh", solver="lbfgs", alpha=0, max_iter=2000,
+                tol=1e-9, random_state=seed,
             ).fit(x, y).loss_
             for seed in range(3)
         ]  # fmt: skip

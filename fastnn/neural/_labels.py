@@ -48,7 +48,8 @@ class Labelled(MLP):
             )
         if len(np.setdiff1d(found, self.classes_, assume_unique=True)):
             raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {found}."
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. "
+                f"'y' has {found}."
             )
 
     def _several_labels(self) -> bool:
