@@ -5,8 +5,6 @@ inputs and, added up over chunks, to the weights. Tiles of products are single-t
 one team; all bounds depend on shapes alone.
 """
 
-import numpy as np
-
 from libc.stdint cimport int64_t
 
 from .core cimport (

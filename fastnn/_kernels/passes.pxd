@@ -1,8 +1,9 @@
-"""A feed-forward network of dense layers, laid out for the loops."""
+"""A feed-forward network of dense layers, laid out for the loops, and its passes."""
 
 from libc.stdint cimport int64_t
 
-from .core cimport fnn_dense, fnn_descent, fnn_loss, fnn_rooms, fnn_source
+from .core cimport fnn_dense, fnn_descent, fnn_loss, fnn_rooms, fnn_source, fnn_team
+from .gibbs cimport ceil_div
 
 
 cdef struct dense_layer:
@@ -50,3 +51,16 @@ cdef struct network:
     # predict():
     char *out
     int64_t region
+
+
+cdef enum:
+    SLAB_ROWS = 16  # rows that go through a small network at a time
+    PREDICT_ROWS = 512  # and through any network to predict
+
+
+cdef inline int64_t padded(int64_t n, int64_t multiple) noexcept nogil:
+    return ceil_div(n, multiple) * multiple
+
+
+cdef void run_batch(fnn_team *team, network *net) noexcept nogil
+cdef void lead_predict(fnn_team *team, void *context) noexcept nogil
