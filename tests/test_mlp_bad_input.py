@@ -134,7 +134,7 @@ def test_labels():
         MLPClassifier().fit(X, X[:, 0])
     with pytest.raises(ValueError, match="all of y"):
         MLPClassifier(class_weight="balanced").partial_fit(X, Y, classes=[0, 1, 2])
-    with pytest.raises(AttributeError, match="no probabilities"):
+    with pytest.raises(AttributeError, match="has no attribute 'predict_proba'"):
         MLPClassifier(loss="hinge", max_iter=2).fit(X, Y).predict_proba(X)
 
 
