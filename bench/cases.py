@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import rbm, system
+from bench import networks, rbm, system
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -79,6 +79,44 @@ def _pcd_epoch(name: str, what: str, targets: tuple[Target, ...], **size: Any) -
     )
 
 
+def _cross_entropy(n_rows: int, n_classes: int, targets: tuple[Target, ...]) -> Case:
+    return Case(
+        f"cross_entropy_{n_classes}",
+        f"softmax cross-entropy, loss and gradient, float32 logits {n_rows} x {n_classes}",
+        {
+            "fastnn": Party(networks.fastnn_cross_entropy),
+            "fastnn in place": Party(networks.fastnn_in_place),
+            "torch": Party(networks.torch_cross_entropy),
+            "sklearn": Party(networks.sklearn_cross_entropy),
+            "scaling in place": Party(networks.scaling_in_place),
+        },
+        size={"n_rows": n_rows, "n_classes": n_classes},
+        tiny={"n_rows": 40, "n_classes": 5},
+        targets=targets,
+        prepare=networks.logits,
+        check=networks.check_gradient,
+    )
+
+
+def _mlp(name: str, targets: tuple[Target, ...], **size: Any) -> Case:
+    what = " x ".join(map(str, (size["n_visible"], *size["hidden"], 10)))
+    return Case(
+        name,
+        f"one epoch of a perceptron {what}, Adam, batch {size['batch_size']}: fit divided by its epochs",
+        {
+            "fastnn": Party(networks.fastnn_mlp),
+            "torch": Party(networks.torch_mlp),
+            "sklearn": Party(networks.sklearn_mlp),
+        },
+        size=size,
+        tiny={"n_rows": 60, "n_visible": 20, "hidden": (5,), "batch_size": 20, "n_epochs": 2},
+        targets=targets,
+        per=_epochs,
+        prepare=networks.labelled_digits,
+        check=networks.check_loss,
+    )
+
+
 CASES = table(
     (
         Case(
@@ -117,6 +155,61 @@ CASES = table(
             (),
             binary=False,
             n_epochs=2,
+        ),
+        _cross_entropy(4096, 10, (Target("torch", 15), Target("sklearn", 6))),
+        _cross_entropy(4096, 1000, (Target("torch", 4),)),
+        _cross_entropy(512, 32_000, (Target("torch", 5),)),
+        Case(
+            "linear_cross_entropy",
+            "loss and all gradients of a softmax layer 512 -> 32,000 on 4096 rows, against three products",
+            {
+                "fastnn": Party(networks.fastnn_linear),
+                "numpy products": Party(networks.numpy_products),
+            },
+            size={"n_rows": 4096, "n_inputs": 512, "n_classes": 32_000},
+            tiny={"n_rows": 20, "n_inputs": 5, "n_classes": 30},
+            targets=(Target("numpy products", 1 / 1.1),),
+            prepare=networks.projection,
+        ),
+        _mlp(
+            "mlp_digits",
+            (Target("torch", 15), Target("sklearn", 10)),
+            n_rows=1797,
+            n_visible=64,
+            hidden=(100,),
+            batch_size=32,
+            n_epochs=10,
+        ),
+        _mlp(
+            "mlp_256",
+            (Target("torch", 3), Target("sklearn", 4)),
+            n_rows=12_000,
+            n_visible=784,
+            hidden=(256,),
+            batch_size=64,
+            n_epochs=2,
+        ),
+        _mlp(
+            "mlp_500_500_2000",
+            (Target("torch", 1.5), Target("sklearn", 4)),
+            n_rows=12_000,
+            n_visible=784,
+            hidden=(500, 500, 2000),
+            batch_size=128,
+            n_epochs=1,
+        ),
+        Case(
+            "mlp_predict",
+            "predict_proba of a perceptron 784 x 256 x 10 on 10,000 rows",
+            {
+                "fastnn": Party(networks.fastnn_predict),
+                "torch": Party(networks.torch_predict),
+                "sklearn": Party(networks.sklearn_predict),
+            },
+            size={"n_rows": 10_000, "n_visible": 784, "hidden": (256,), "batch_size": 64, "n_epochs": 1},
+            tiny={"n_rows": 60, "n_visible": 20, "hidden": (5,), "batch_size": 20, "n_epochs": 1},
+            targets=(Target("torch", 1), Target("sklearn", 2)),
+            prepare=networks.labelled_digits,
         ),
         Case(
             "thread_scaling",

@@ -16,7 +16,8 @@
 #define FNN_SCRATCH 131072 /* bytes of scratch a room may use, per thread, 64-byte aligned */
 
 /* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
-enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START };
+/* FNN_STREAM_DROPOUT is the first of one a layer. */
+enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START, FNN_STREAM_DROPOUT = 32 };
 
 /* Binary rows times a fixed-point matrix. */
 typedef struct {
@@ -88,7 +89,50 @@ typedef struct {
     void *col_abs, *col_shift; /* real (n_chunks, stride): sums over the chunk of |w| and dW' mu */
 } fnn_update;
 
+/* Scores of a network's output layer, and what they should have been. Which of labels and targets is
+ * read, and what the parameters mean, the loss's room says. A row's loss and gradient are multiplied by
+ * its weight, the gradient by `scale` as well. */
+typedef struct {
+    const void *scores; /* real (n_rows, stride) */
+    void *grad;         /* real (n_rows, grad_stride): may be scores; NULL if not wanted */
+    double *losses;     /* (n_rows), or NULL */
+    const int64_t *labels;    /* (n_rows): class of each row; those equal to `ignore` count for nothing */
+    const void *targets;      /* real (n_rows, targets_stride) */
+    const void *class_weight; /* real (n_classes), or NULL */
+    const void *row_weight;   /* real (n_rows), or NULL */
+    int64_t stride, grad_stride, targets_stride, n_classes, ignore;
+    double scale, smoothing, delta;
+} fnn_loss;
+
+/* One softmax or log-softmax a row. */
+typedef struct {
+    const void *logits; /* real (n_rows, n_classes) */
+    void *out;          /* the same, or logits */
+    int64_t n_classes, logarithm;
+} fnn_softmax;
+
+/* A dense layer between its matrix products. Dropout is keyed by (key, stream, step, row, unit). */
+typedef struct {
+    void *values;            /* real (n_rows, stride): forward, sums in, activations out; backward, errors */
+    const void *activations; /* real (n_rows, stride): backward, what forward left */
+    const void *bias;        /* real (stride) */
+    int64_t stride, activation;
+    double parameter, dropout;
+    uint64_t key, step;
+    int64_t stream;
+} fnn_dense;
+
+/* Parameters, the state of their optimiser, and the rule. second: Adam. */
+typedef struct {
+    void *weights, *velocity, *second; /* real (n_rows, stride) */
+    int64_t stride, nesterov;
+    double rate, momentum, beta2, epsilon, decay;
+} fnn_descent;
+
 #define FNN_UNITS(X) X(bernoulli) X(spin)
+#define FNN_LOSSES(X) \
+    X(cross_entropy) X(binary_cross_entropy) X(squared_error) X(poisson) X(weston_watkins) X(crammer_singer)
+#define FNN_ACTIVATIONS(X) X(identity) X(sigmoid) X(tanh) X(relu) X(leaky_relu) X(softplus) X(threshold)
 
 /* X(result, name, arguments) */
 #define FNN_ROOMS(X)                                                                                      \
@@ -123,12 +167,25 @@ typedef struct {
                             void *difference, void *running))                                             \
     X(void, update_bias, (const fnn_rule *rule, int64_t n, const void *difference, const void *running,   \
                           double target, double pull, const void *shift, int64_t n_parts, int64_t stride, \
-                          void *bias, void *velocity, void *second))
+                          void *bias, void *velocity, void *second))                                      \
+    X(int64_t, softmax_rows, (const fnn_softmax *s, int64_t row0, int64_t row1))                          \
+    X(void, activate, (int64_t activation, int64_t derivative, double parameter, const void *x, void *y,  \
+                       int64_t n))                                                                        \
+    X(void, dense_forward, (const fnn_dense *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1))  \
+    X(void, dense_backward, (const fnn_dense *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1)) \
+    X(double, descend, (const fnn_descent *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1,     \
+                        const void *gradient, int64_t gradient_stride))                                   \
+    X(void, small_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,                \
+                            int64_t a_inner, const void *b, int64_t ldb, void *c, int64_t ldc))           \
+    X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 
 /* sum over units of ln(sum over states) at fields z + delta w: z, w real (n_tiles * FNN_TILE). */
 typedef double fnn_shifted_log_partition(const void *z, const void *w, double delta, int64_t n_units);
+
+/* Rows row0..row1; returns the first row without a loss (NaN, no finite score ...), or -1. */
+typedef int64_t fnn_loss_rows(const fnn_loss *l, int64_t row0, int64_t row1);
 
 /* The two values of a unit's state: low where its bit is 0, low + step where it is 1. */
 typedef struct {
@@ -138,6 +195,10 @@ typedef struct {
 
 #define FNN_UNIT_INDEX(unit) FNN_UNIT_##unit,
 enum fnn_unit { FNN_UNITS(FNN_UNIT_INDEX) FNN_N_UNITS };
+#define FNN_LOSS_INDEX(loss) FNN_LOSS_##loss,
+enum fnn_loss_kind { FNN_LOSSES(FNN_LOSS_INDEX) FNN_N_LOSSES };
+#define FNN_ACTIVATION_INDEX(activation) FNN_ACTIVATION_##activation,
+enum fnn_activation { FNN_ACTIVATIONS(FNN_ACTIVATION_INDEX) FNN_N_ACTIVATIONS };
 
 #define FNN_ROOM_MEMBER(result, name, arguments) result(*name) arguments;
 typedef struct {
@@ -146,6 +207,7 @@ typedef struct {
     fnn_layer_tile *layer_tile[FNN_N_UNITS];
     fnn_shifted_log_partition *shifted_log_partition[FNN_N_UNITS];
     const fnn_unit_values *unit_values[FNN_N_UNITS];
+    fnn_loss_rows *loss_rows[FNN_N_LOSSES];
     FNN_ROOMS(FNN_ROOM_MEMBER)
 } fnn_rooms;
 

@@ -69,6 +69,40 @@ INLINE vreal min_real(vreal a, vreal b) { return select_real(a < b, a, b); }
 INLINE vreal max_real(vreal a, vreal b) { return select_real(a > b, a, b); }
 #endif
 
+/* a b + c, rounded once where the machine can: for rooms whose sums are not bitwise the same anyway. */
+#if defined(MM) && FASTNN_VEC > 16
+INLINE vreal fma_real(vreal a, vreal b, vreal c) { return MM(fmadd)(a, b, c); }
+#else
+INLINE vreal fma_real(vreal a, vreal b, vreal c) { return a * b + c; }
+#endif
+
+/* Square root by the hardware's instruction. */
+#ifdef MM
+INLINE vreal root_real(vreal x) { return MM(sqrt)(x); }
+#else
+INLINE vreal root_real(vreal x) {
+    for (int l = 0; l < LANES; l++)
+        x[l] = sizeof(real) == 4 ? (real)__builtin_sqrtf((float)x[l]) : (real)__builtin_sqrt((double)x[l]);
+    return x;
+}
+#endif
+
+/* The first n < LANES reals at p and `rest` in the other lanes; its converse writes n lanes. */
+INLINE vreal load_part(const real *p, int64_t n, real rest) {
+    vreal x = splat(rest);
+    for (int64_t l = 0; l < n; l++) x[l] = p[l];
+    return x;
+}
+INLINE void store_part(real *p, int64_t n, vreal x) {
+    for (int64_t l = 0; l < n; l++) p[l] = x[l];
+}
+/* The same for n <= LANES. */
+INLINE vreal load_some(const real *p, int64_t n, real rest) { return n == LANES ? load_real(p) : load_part(p, n, rest); }
+INLINE void store_some(real *p, int64_t n, vreal x) {
+    if (n == LANES) store_real(p, x);
+    else store_part(p, n, x);
+}
+
 /* Round half to even without libm: exact below 2^mantissa, and above it nothing is left to round. */
 INLINE vreal round_real(vreal x) {
     vreal big = splat((real)((ufix)1 << REAL_MANTISSA));

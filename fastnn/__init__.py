@@ -1,8 +1,38 @@
 """Energy-based and softmax networks at the speed of the machine."""
 
+from importlib import import_module
+
 from fastnn._config import show_config
 from fastnn._version import __version__
 from fastnn.energy import RBM, BernoulliRBM
 from fastnn.exceptions import DivergenceError
 
-__all__ = ["RBM", "BernoulliRBM", "DivergenceError", "__version__", "show_config"]
+# Imported when asked for, so that `import fastnn` stays fast.
+_LATER = {
+    "MLPClassifier": "fastnn.neural",
+    "MLPRegressor": "fastnn.neural",
+    "functional": "",
+}
+
+__all__ = [
+    "RBM",
+    "BernoulliRBM",
+    "DivergenceError",
+    "MLPClassifier",
+    "MLPRegressor",
+    "__version__",
+    "functional",
+    "show_config",
+]
+
+
+def __getattr__(name):
+    if name not in _LATER:
+        raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
+    value = getattr(import_module(_LATER[name]), name) if _LATER[name] else import_module(f"fastnn.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_LATER})

@@ -14,12 +14,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn import _tiles
+from fastnn._graph import network_graph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-__all__ = ["filters", "histograms", "history", "images", "reconstructions"]
+__all__ = ["filters", "histograms", "history", "images", "network_graph", "reconstructions"]
 
 _INK = "#1f4e79"
 

@@ -8,10 +8,12 @@ cdef extern from "fastnn.h" nogil:
         FNN_MAX_ROWS
         FNN_SCRATCH
         FNN_N_UNITS
+        FNN_N_LOSSES
         FNN_STREAM_HIDDEN
         FNN_STREAM_VISIBLE
         FNN_STREAM_DATA
         FNN_STREAM_START
+        FNN_STREAM_DROPOUT
 
     ctypedef struct fnn_product:
         const uint64_t *bits
@@ -74,6 +76,40 @@ cdef extern from "fastnn.h" nogil:
         void *col_abs
         void *col_shift
 
+    ctypedef struct fnn_loss:
+        const void *scores
+        void *grad
+        double *losses
+        const int64_t *labels
+        const void *targets
+        const void *class_weight
+        const void *row_weight
+        int64_t stride, grad_stride, targets_stride, n_classes, ignore
+        double scale, smoothing, delta
+
+    ctypedef struct fnn_softmax:
+        const void *logits
+        void *out
+        int64_t n_classes, logarithm
+
+    ctypedef struct fnn_dense:
+        void *values
+        const void *activations
+        const void *bias
+        int64_t stride, activation
+        double parameter, dropout
+        uint64_t key, step
+        int64_t stream
+
+    ctypedef struct fnn_descent:
+        void *weights
+        void *velocity
+        void *second
+        int64_t stride, nesterov
+        double rate, momentum, beta2, epsilon, decay
+
+    ctypedef int64_t (*fnn_loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
+
     ctypedef struct fnn_unit_values:
         const char *name
         int64_t low, step
@@ -88,6 +124,7 @@ cdef extern from "fastnn.h" nogil:
         fnn_layer_tile *layer_tile
         fnn_shifted_log_partition *shifted_log_partition
         const fnn_unit_values **unit_values
+        fnn_loss_rows *loss_rows
         void (*map)(int64_t, const void *, void *, int64_t) noexcept nogil
         void (*philox_block)(uint64_t, uint32_t *) noexcept nogil
         void (*uniforms)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, void *) noexcept nogil
@@ -111,6 +148,15 @@ cdef extern from "fastnn.h" nogil:
         void (*compare_means)(int64_t, const double *, const double *, double, void *, void *) noexcept nogil
         void (*update_bias)(const fnn_rule *, int64_t, const void *, const void *, double, double, const void *,
                             int64_t, int64_t, void *, void *, void *) noexcept nogil
+        int64_t (*softmax_rows)(const fnn_softmax *, int64_t, int64_t) noexcept nogil
+        void (*activate)(int64_t, int64_t, double, const void *, void *, int64_t) noexcept nogil
+        void (*dense_forward)(const fnn_dense *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+        void (*dense_backward)(const fnn_dense *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+        double (*descend)(const fnn_descent *, int64_t, int64_t, int64_t, int64_t, const void *,
+                          int64_t) noexcept nogil
+        void (*small_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
+                              void *, int64_t) noexcept nogil
+        void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

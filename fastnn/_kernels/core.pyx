@@ -1,7 +1,6 @@
 """Which rooms run, on how many threads, and whether the user pressed Ctrl-C."""
 
 import os
-from functools import lru_cache
 
 import numpy as np
 from joblib import cpu_count
@@ -21,6 +20,8 @@ cdef extern from "Python.h":
 cdef const fnn_rooms *single_rooms = NULL
 cdef const fnn_rooms *double_rooms = NULL
 cdef bint is_forked_child = False
+cdef int known_cpus = 0
+cdef double known_since = 0
 
 
 def _instruction_sets():
@@ -91,10 +92,13 @@ def _note_fork():
 os.register_at_fork(after_in_child=_note_fork)
 
 
-@lru_cache
-def _n_cpus():
-    # Reads the container's quota from files, which takes longer than a small call.
-    return cpu_count()
+cdef int usable_cpus() except -1:
+    """joblib's cpu_count, asked once a second: it reads files, which takes longer than a short call."""
+    global known_cpus, known_since
+    cdef double now = omp_get_wtime()
+    if known_cpus == 0 or now - known_since > 1.0:
+        known_cpus, known_since = cpu_count(), now
+    return known_cpus
 
 
 def n_threads_for(n_threads=None):
@@ -110,7 +114,7 @@ def n_threads_for(n_threads=None):
         return n_threads
     if os.environ.get("OMP_NUM_THREADS"):
         return omp_get_max_threads()
-    return min(omp_get_max_threads(), _n_cpus())
+    return min(omp_get_max_threads(), usable_cpus())
 
 
 def isa():

@@ -1,0 +1,14 @@
+/* What few.c takes at a time. */
+#ifndef FASTNN_FEW_H
+#define FASTNN_FEW_H
+
+#include "fastnn.h"
+#include "real.h"
+
+#define FEW_CLASSES 32  /* at most */
+#define FEW_TOGETHER 16 /* rows: they come in multiples */
+#define FEW_ROWS 64     /* at most */
+
+int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows);
+
+#endif

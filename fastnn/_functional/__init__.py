@@ -1,0 +1,1 @@
+"""What fastnn.functional offers, by subject."""

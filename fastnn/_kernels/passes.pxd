@@ -1,0 +1,66 @@
+"""A feed-forward network of dense layers, laid out for the loops, and its passes."""
+
+from libc.stdint cimport int64_t
+
+from .core cimport fnn_dense, fnn_descent, fnn_loss, fnn_rooms, fnn_source, fnn_team
+from .gibbs cimport ceil_div
+
+
+cdef struct dense_layer:
+    # Values below have rows of stride_in reals, this layer's values, errors and weights of stride.
+    int64_t n_in, n_out, stride_in, stride
+    bint small  # its products stay out of BLAS
+    int64_t rows, columns, back_columns  # of a tile
+    fnn_dense dense
+    fnn_descent weights, biases
+    char *gradient
+    char *bias_gradient
+    const char *below
+    char *values
+    char *errors
+
+
+cdef struct network:
+    const fnn_rooms *rooms
+    dense_layer *layers
+    int64_t n_layers, bytes
+    # The data, and the batch that is being worked on: rows row0 .. row0 + n of the order.
+    fnn_source source
+    const int64_t *order
+    const int64_t *labels
+    const char *targets
+    const char *row_weight
+    int64_t n_targets, row0, n
+    fnn_dense input
+    int64_t *batch_labels
+    char *batch_targets
+    char *batch_weight
+    double *losses
+    int64_t (*loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
+    fnn_loss loss
+    int64_t bad
+    # Blocks of parameters: layer, row0, row1, column0, column1 of each; the sums of their squares.
+    const int64_t *blocks
+    int64_t n_blocks
+    double *squares
+    bint accumulate
+    double keep  # what accumulated gradients are multiplied by first: 0 or 1
+    char *scratch
+    int64_t scratch_bytes, slab
+    const char *ones
+    # predict():
+    char *out
+    int64_t region
+
+
+cdef enum:
+    SLAB_ROWS = 16  # rows that go through a small network at a time
+    PREDICT_ROWS = 512  # and through any network to predict
+
+
+cdef inline int64_t padded(int64_t n, int64_t multiple) noexcept nogil:
+    return ceil_div(n, multiple) * multiple
+
+
+cdef void run_batch(fnn_team *team, network *net) noexcept nogil
+cdef void lead_predict(fnn_team *team, void *context) noexcept nogil

@@ -1,0 +1,19 @@
+import numpy as np
+
+CHUNK_BYTES: int
+
+def linear_loss(
+    X: np.ndarray,
+    W: np.ndarray,
+    b,
+    labels: np.ndarray,
+    class_weight: np.ndarray | None,
+    row_weight: np.ndarray | None,
+    ignore: int,
+    scale: float,
+    smoothing: float,
+    chunk: int,
+    losses: np.ndarray,
+    gradients: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+    n_threads: int,
+) -> tuple[float, int]: ...
