@@ -16,7 +16,9 @@
 #define FNN_SCRATCH 131072 /* bytes of scratch a room may use, per thread, 64-byte aligned */
 
 /* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
-enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START };
+enum fnn_stream {
+    FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START, FNN_STREAM_SPINS, FNN_STREAM_SWEEPS
+};
 
 /* Binary rows times a fixed-point matrix. */
 typedef struct {
@@ -86,6 +88,31 @@ typedef struct {
     void *col_abs, *col_shift; /* real (n_chunks, stride): sums over the chunk of |w| and dW' mu */
 } fnn_update;
 
+/* Pairs of spins, each once: row i holds its partners j < i. For energies and moments; see states.c. */
+typedef struct {
+    int64_t n_spins;
+    const int64_t *indptr;
+    const int32_t *indices;
+    const double *weights, *constant;
+    double factor;
+    int64_t binary;
+} fnn_pairs;
+
+/* A walk of blocks of reads over the states of an Ising model; see anneal/lanes.c. */
+typedef struct {
+    int64_t n_spins;
+    const int64_t *indptr; /* (n_spins + 1), rows of all partners */
+    const int32_t *indices;
+    const void *weights, *constant; /* fix, in steps of scale[i]; weights doubled */
+    const void *scale;              /* real (n_spins): value of one step */
+    const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
+    int64_t n_sites, random_order, heat_bath;
+    void *states;         /* (n_blocks, n_spins): one bit a read */
+    uint64_t *streams;    /* (n_blocks, 32): see anneal/xoro.h */
+    const double *betas;  /* (n_rungs, n_sweeps) */
+    int64_t n_sweeps, blocks_per_rung;
+} fnn_spins;
+
 #define FNN_UNITS(X) X(bernoulli) X(spin)
 
 /* X(result, name, arguments) */
@@ -118,7 +145,14 @@ typedef struct {
                             void *difference, void *running))                                             \
     X(void, update_bias, (const fnn_rule *rule, int64_t n, const void *difference, const void *running,   \
                           double target, double pull, const void *shift, int64_t n_parts, int64_t stride, \
-                          void *bias, void *velocity, void *second))
+                          void *bias, void *velocity, void *second))                                       \
+    X(void, random_words, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile,     \
+                           uint32_t *out))                                                                \
+    X(void, state_energies, (const fnn_pairs *p, const uint64_t *states, double *energies))               \
+    X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
+                            int64_t *equal))                                                              \
+    X(void, swap_states, (uint64_t *x, uint64_t *y, uint64_t mask, int64_t n))                            \
+    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

@@ -2,7 +2,16 @@
 
 from fastnn._config import show_config
 from fastnn._version import __version__
-from fastnn.energy import RBM, BernoulliRBM
+from fastnn.energy import RBM, BernoulliRBM, IsingModel, Samples, anneal
 from fastnn.exceptions import DivergenceError
 
-__all__ = ["RBM", "BernoulliRBM", "DivergenceError", "__version__", "show_config"]
+__all__ = [
+    "RBM",
+    "BernoulliRBM",
+    "DivergenceError",
+    "IsingModel",
+    "Samples",
+    "__version__",
+    "anneal",
+    "show_config",
+]

@@ -1,6 +1,6 @@
 """The border of the C floor, and what every loop needs of it."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "fastnn.h" nogil:
     enum:
@@ -12,6 +12,8 @@ cdef extern from "fastnn.h" nogil:
         FNN_STREAM_VISIBLE
         FNN_STREAM_DATA
         FNN_STREAM_START
+        FNN_STREAM_SPINS
+        FNN_STREAM_SWEEPS
 
     ctypedef struct fnn_product:
         const uint64_t *bits
@@ -70,6 +72,29 @@ cdef extern from "fastnn.h" nogil:
         void *col_abs
         void *col_shift
 
+    ctypedef struct fnn_pairs:
+        int64_t n_spins
+        const int64_t *indptr
+        const int32_t *indices
+        const double *weights
+        const double *constant
+        double factor
+        int64_t binary
+
+    ctypedef struct fnn_spins:
+        int64_t n_spins
+        const int64_t *indptr
+        const int32_t *indices
+        const void *weights
+        const void *constant
+        const void *scale
+        const int32_t *sites
+        int64_t n_sites, random_order, heat_bath
+        void *states
+        uint64_t *streams
+        const double *betas
+        int64_t n_sweeps, blocks_per_rung
+
     ctypedef struct fnn_unit_values:
         const char *name
         int64_t low, step
@@ -106,6 +131,11 @@ cdef extern from "fastnn.h" nogil:
         void (*compare_means)(int64_t, const double *, const double *, double, void *, void *) noexcept nogil
         void (*update_bias)(const fnn_rule *, int64_t, const void *, const void *, double, double, const void *,
                             int64_t, int64_t, void *, void *, void *) noexcept nogil
+        void (*random_words)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint32_t *) noexcept nogil
+        void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil
+        void (*state_moments)(const fnn_pairs *, const uint64_t *, uint64_t, int64_t *, int64_t *) noexcept nogil
+        void (*swap_states)(uint64_t *, uint64_t *, uint64_t, int64_t) noexcept nogil
+        void (*anneal_lanes)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

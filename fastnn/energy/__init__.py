@@ -1,7 +1,10 @@
-"""Energy-based models: E(v, h) = -a.v - b.h - v'Wh."""
+"""Energy-based models: E(v, h) = -a.v - b.h - v'Wh, and E(s) = -b.s - 1/2 s'Ws."""
 
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
+from fastnn.energy.ising import IsingModel
 from fastnn.energy.partition import LogPartition
 from fastnn.energy.rbm import RBM
+from fastnn.energy.samples import Samples
+from fastnn.energy.sampling import anneal
 
-__all__ = ["RBM", "BernoulliRBM", "LogPartition"]
+__all__ = ["RBM", "BernoulliRBM", "IsingModel", "LogPartition", "Samples", "anneal"]

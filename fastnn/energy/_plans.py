@@ -1,0 +1,154 @@
+"""An Ising model made ready for a kernel: fixed-point rows, the order of a sweep, start states."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn._kernels.anneal import KERNELS, Pairs, Walk, random_states
+
+ORDERS = ("sequential", "random", "color")
+ACCEPTANCES = ("metropolis", "heat_bath")
+# Fields of float32 rooms are good for this much error of beta times an energy difference.
+_SINGLE_ERROR = 1e-4
+_SINGLE_BITS, _DOUBLE_BITS = 30, 50
+
+
+class Plan:
+    """What does not change while a model is sampled: kernel, rows, order.
+
+    kernel: a name or "auto". clamp: boolean mask of units that never move, or None. beta: the greatest
+    finite inverse temperature, which decides the precision.
+    """
+
+    def __init__(self, model, *, kernel, order, acceptance, clamp, beta):
+        self.model = model
+        self.kernel = "lanes" if kernel == "auto" else kernel
+        self.order, self.heat_bath = order, acceptance == "heat_bath"
+        weights, bias = model.spin_form()
+        self.real, self.rows = _fixed_rows(weights, bias, beta)
+        self.sites = _sites(model, order, clamp)
+
+    @property
+    def word(self) -> np.dtype:
+        """The dtype of a word of states: one spin in as many reads as it has bits."""
+        return KERNELS[self.kernel][1]
+
+    def walk(self, states, key, n_rungs=1) -> Walk:
+        """What moves these states, n_rungs groups of blocks of reads each with its own betas."""
+        return Walk(
+            self.kernel,
+            self.real,
+            self.rows,
+            self.sites,
+            states,
+            key,
+            random_order=self.order == "random",
+            heat_bath=self.heat_bath,
+            blocks_per_rung=max(len(states) // n_rungs, 1),
+        )
+
+
+def _fixed_rows(weights, bias, beta):
+    """(real, (indptr, indices, weights, constant, scale)): fields in steps of a power of two per spin.
+
+    Sums of |w| and |b| fit the bits of a sum. float32 rooms unless the couplings, rounded to such steps,
+    would change beta times an energy difference by more than _SINGLE_ERROR.
+    """
+    sums = np.asarray(abs(weights).sum(axis=1)).ravel() + abs(bias)
+    terms = np.diff(weights.indptr) + 1
+    for real, bits in ((np.float32, _SINGLE_BITS), (np.float64, _DOUBLE_BITS)):
+        _, exponent = np.frexp(sums)
+        step = np.where(sums > 0, np.ldexp(1.0, exponent - bits + 1), 1.0)
+        fixed = np.rint(weights.data / np.repeat(step, terms - 1))
+        fixed_bias = np.rint(bias / step)
+        exact = (fixed * np.repeat(step, terms - 1) == weights.data).all() and (
+            fixed_bias * step == bias
+        ).all()
+        error = 0.0 if exact else float((terms * step).max(initial=0)) * beta
+        in_range = step.min(initial=1) > np.finfo(real).tiny and step.max(initial=1) < 1e30
+        if (error <= _SINGLE_ERROR and in_range) or real is np.float64:
+            break
+    fixed = fixed.astype(np.int32 if real is np.float32 else np.int64)
+    constant = fixed_bias.astype(fixed.dtype) - _row_sums(fixed, weights.indptr)
+    indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
+    return real, (indptr, indices, 2 * fixed, constant, step.astype(real))
+
+
+def _row_sums(values, indptr):
+    ends = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])[indptr]
+    return np.diff(ends).astype(values.dtype)
+
+
+def _sites(model, order, clamp):
+    """The units that move, in the order of a sweep."""
+    sites = np.argsort(colors(model.rows), kind="stable") if order == "color" else np.arange(model.n)
+    if clamp is not None:
+        sites = sites[~clamp[sites]]
+    return sites.astype(np.int32)
+
+
+def colors(rows) -> np.ndarray:
+    """A greedy colouring: no two coupled units share a colour."""
+    found = np.zeros(rows.shape[0], np.int64)
+    for i, (first, last) in enumerate(zip(rows.indptr[:-1], rows.indptr[1:], strict=True)):
+        taken = {found[j] for j in rows.indices[first:last] if j < i}
+        while found[i] in taken:
+            found[i] += 1
+    return found
+
+
+def pairs_of(model) -> Pairs:
+    """The model's pairs, each once, for energies (without the offset) in its own domain."""
+    rows = model.rows
+    row = np.repeat(np.arange(model.n), np.diff(rows.indptr))
+    below = rows.indices < row
+    indices, weights = rows.indices[below].astype(np.int32), rows.data[below]
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row[below], minlength=model.n))])
+    constant = model.bias.copy()
+    if model.vartype == "SPIN":
+        constant -= np.bincount(row[below], weights=weights, minlength=model.n)
+    return Pairs(indptr.astype(np.int64), indices, weights, constant, model.vartype == "BINARY")
+
+
+def start_words(plan, num_reads, initial_states, key):
+    """Words (n_blocks, n): given states, or fair coins keyed by block."""
+    per_word = 8 * plan.word.itemsize
+    n_blocks = -(-num_reads // per_word)
+    if initial_states is None:
+        return random_states(key, n_blocks, plan.model.n, plan.word)
+    return pack_words(initial_states == 1, plan.word)
+
+
+def pack_words(up, word):
+    """Boolean states (n_reads, n) as words (n_blocks, n): read r is bit r of its block's words."""
+    per_word, n = 8 * word.itemsize, up.shape[1]
+    words = np.zeros((-(-len(up) // per_word), n), word)
+    for block, row in enumerate(words):
+        packed = np.packbits(up[block * per_word : (block + 1) * per_word], axis=0, bitorder="little")
+        row.view(np.uint8).reshape(n, word.itemsize)[:, : len(packed)] = packed.T
+    return words
+
+
+def unpack_words(words, num_reads):
+    """Boolean states (num_reads, n) of words (n_blocks, n)."""
+    n_blocks, n = words.shape
+    out = np.empty((num_reads, n), np.bool_)
+    per_word = 8 * words.itemsize
+    for block in range(n_blocks):
+        rows = out[block * per_word : (block + 1) * per_word]
+        bits = np.unpackbits(
+            words[block].view(np.uint8).reshape(n, words.itemsize), axis=1, bitorder="little"
+        )
+        rows[:] = bits.T[: len(rows)]
+    return out
+
+
+def words_of_64(words):
+    """The same states in words of 64 reads."""
+    if words.itemsize == 8:
+        return words
+    n_blocks, n = words.shape
+    wide = np.zeros((-(-n_blocks // 2), n, 2), words.dtype)
+    wide[:, :, 0] = words[::2]
+    wide[: n_blocks // 2, :, 1] = words[1::2]
+    return wide.view(np.uint64)[:, :, 0]
