@@ -90,7 +90,7 @@ typedef struct {
 
 /* Pairs of spins, each once: row i holds its partners j < i. For energies and moments; see states.c. */
 typedef struct {
-    int64_t n_spins;
+    int64_t n_spins, stride; /* stride: words of a block of states */
     const int64_t *indptr;
     const int32_t *indices;
     const double *weights, *constant;
@@ -98,19 +98,43 @@ typedef struct {
     int64_t binary;
 } fnn_pairs;
 
-/* A walk of blocks of reads over the states of an Ising model; see anneal/lanes.c. */
+#define FNN_THRESHOLD_BITS 48
+#define FNN_METROPOLIS_ROW 32
+#define FNN_HEAT_BATH_ROW 128
+#define FNN_PLANES 16 /* bit planes of a sum, its sign included */
+#define FNN_LEVELS 8  /* bits of a coupling */
+
+/* 8 uncoupled spins that are updated together; see anneal/bits.c. Spare members repeat the first. */
 typedef struct {
-    int64_t n_spins;
-    const int64_t *indptr; /* (n_spins + 1), rows of all partners */
+    int64_t slot;               /* its first neighbours; widths[l] of them enter at plane l */
+    int32_t members[8];
+    int32_t widths[FNN_LEVELS];
+    int32_t n_planes, odd;
+    uint8_t constant[FNN_PLANES]; /* bit l: the plane's bit of member l */
+} fnn_group;
+
+/* A walk of blocks of reads over the states of an Ising model; see anneal/lanes.c, anneal/bits.c. */
+typedef struct {
+    int64_t n_spins, stride;
+    void *states;         /* (n_blocks, stride): one bit a read; word n_spins is zero */
+    uint64_t *streams;    /* (n_blocks, n_parts, 32): see anneal/xoro.h */
+    int64_t n_sites;      /* steps of a sweep */
+    int64_t n_parts, random_order, heat_bath;
+    int64_t n_sweeps, blocks_per_rung;
+    const double *betas;  /* (n_rungs, n_sweeps) */
+    /* Any couplings: rows of all partners, fields fixed-point in steps of scale[i], weights doubled. */
+    const int64_t *indptr; /* (n_spins + 1) */
     const int32_t *indices;
-    const void *weights, *constant; /* fix, in steps of scale[i]; weights doubled */
+    const void *weights, *constant; /* fix */
     const void *scale;              /* real (n_spins): value of one step */
     const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
-    int64_t n_sites, random_order, heat_bath;
-    void *states;         /* (n_blocks, n_spins): one bit a read */
-    uint64_t *streams;    /* (n_blocks, 32): see anneal/xoro.h */
-    const double *betas;  /* (n_rungs, n_sweeps) */
-    int64_t n_sweeps, blocks_per_rung;
+    /* Small integers: groups in stages. */
+    const fnn_group *groups;
+    const int64_t *stages;      /* (n_sites + 1): where a stage's groups begin */
+    const int32_t *slots;       /* (n_slots, 8): neighbours of the members, n_spins where there is none */
+    const uint8_t *signs;       /* (n_slots): bit l set where member l's coupling is negative */
+    int64_t n_levels;
+    const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */
 } fnn_spins;
 
 #define FNN_UNITS(X) X(bernoulli) X(spin)
@@ -152,7 +176,8 @@ typedef struct {
     X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
                             int64_t *equal))                                                              \
     X(void, swap_states, (uint64_t *x, uint64_t *y, uint64_t mask, int64_t n))                            \
-    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))
+    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1))      \
+    X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

@@ -140,8 +140,9 @@ INLINE void fields(const fnn_spins *m, const uint32_t *states, int64_t i, vfix h
 }
 
 /* Updates t0 .. t1 - 1 of a block of 32 reads, of which every sweep has n_sites. */
-void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
-    uint32_t *states = (uint32_t *)m->states + block * m->n_spins;
+void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1) {
+    (void)part; /* a block is one part */
+    uint32_t *states = (uint32_t *)m->states + block * m->stride;
     uint64_t *seat = m->streams + block * XORO_WORDS;
     stream s = load_stream(seat);
     for (int64_t t = t0; t < t1;) {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._kernels.anneal import KERNELS, Pairs, Walk, random_states
+from fastnn._kernels.anneal import KERNELS, Pairs, Walk, random_states, stages_of
+from fastnn.energy._bits import BitGroups, integer_form, worthwhile
 
 ORDERS = ("sequential", "random", "color")
 ACCEPTANCES = ("metropolis", "heat_bath")
@@ -21,12 +22,38 @@ class Plan:
     """
 
     def __init__(self, model, *, kernel, order, acceptance, clamp, beta):
-        self.model = model
-        self.kernel = "lanes" if kernel == "auto" else kernel
-        self.order, self.heat_bath = order, acceptance == "heat_bath"
+        self.model, self.order, self.heat_bath = model, order, acceptance == "heat_bath"
+        self.held = np.zeros(model.n, bool) if clamp is None else clamp
         weights, bias = model.spin_form()
-        self.real, self.rows = _fixed_rows(weights, bias, beta)
-        self.sites = _sites(model, order, clamp)
+        self.groups, self.kernel = self._groups(kernel, weights, bias), "bits"
+        self.real = np.dtype(np.float64)
+        if self.groups is None:
+            self.kernel = "lanes"
+            self.real, self.rows = _fixed_rows(weights, bias, beta)
+            self.sites = self._sites()
+
+    def _groups(self, kernel, weights, bias):
+        """What the bit-sliced kernel needs, if it is asked for or does best."""
+        if kernel == "lanes":
+            return None
+        integers = integer_form(weights, bias)
+        if kernel == "auto" and not worthwhile(weights, integers):
+            return None
+        color = self.order != "sequential"
+        try:
+            return BitGroups(weights, integers, color=color, heat_bath=self.heat_bath, held=self.held)
+        except ValueError:
+            if kernel == "bits":
+                raise
+            return None
+
+    def _sites(self):
+        """The units that move, in the order of a sweep."""
+        rows, order = self.model.rows, np.arange(self.model.n)
+        if self.order == "color":
+            indptr, indices = rows.indptr.astype(np.int64), rows.indices.astype(np.int32)
+            order = np.argsort(stages_of(indptr, indices, self.held, True), kind="stable")
+        return order[~self.held[order]].astype(np.int32)
 
     @property
     def word(self) -> np.dtype:
@@ -35,17 +62,18 @@ class Plan:
 
     def walk(self, states, key, n_rungs=1) -> Walk:
         """What moves these states, n_rungs groups of blocks of reads each with its own betas."""
-        return Walk(
+        walk = Walk(
             self.kernel,
             self.real,
-            self.rows,
-            self.sites,
             states,
-            key,
             random_order=self.order == "random",
             heat_bath=self.heat_bath,
-            blocks_per_rung=max(len(states) // n_rungs, 1),
+            n_rungs=n_rungs,
         )
+        if self.kernel == "lanes":
+            return walk.with_rows(key, *self.rows, self.sites)
+        g = self.groups
+        return walk.with_groups(key, g.groups, g.stages, g.slots, g.signs, g.n_levels, g.thresholds)
 
 
 def _fixed_rows(weights, bias, beta):
@@ -71,30 +99,12 @@ def _fixed_rows(weights, bias, beta):
     fixed = fixed.astype(np.int32 if real is np.float32 else np.int64)
     constant = fixed_bias.astype(fixed.dtype) - _row_sums(fixed, weights.indptr)
     indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
-    return real, (indptr, indices, 2 * fixed, constant, step.astype(real))
+    return np.dtype(real), (indptr, indices, 2 * fixed, constant, step.astype(real))
 
 
 def _row_sums(values, indptr):
     ends = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])[indptr]
     return np.diff(ends).astype(values.dtype)
-
-
-def _sites(model, order, clamp):
-    """The units that move, in the order of a sweep."""
-    sites = np.argsort(colors(model.rows), kind="stable") if order == "color" else np.arange(model.n)
-    if clamp is not None:
-        sites = sites[~clamp[sites]]
-    return sites.astype(np.int32)
-
-
-def colors(rows) -> np.ndarray:
-    """A greedy colouring: no two coupled units share a colour."""
-    found = np.zeros(rows.shape[0], np.int64)
-    for i, (first, last) in enumerate(zip(rows.indptr[:-1], rows.indptr[1:], strict=True)):
-        taken = {found[j] for j in rows.indices[first:last] if j < i}
-        while found[i] in taken:
-            found[i] += 1
-    return found
 
 
 def pairs_of(model) -> Pairs:
@@ -111,7 +121,7 @@ def pairs_of(model) -> Pairs:
 
 
 def start_words(plan, num_reads, initial_states, key):
-    """Words (n_blocks, n): given states, or fair coins keyed by block."""
+    """Words (n_blocks, n + 1): given states, or fair coins keyed by block."""
     per_word = 8 * plan.word.itemsize
     n_blocks = -(-num_reads // per_word)
     if initial_states is None:
@@ -120,24 +130,24 @@ def start_words(plan, num_reads, initial_states, key):
 
 
 def pack_words(up, word):
-    """Boolean states (n_reads, n) as words (n_blocks, n): read r is bit r of its block's words."""
+    """Boolean states (n_reads, n) as words (n_blocks, n + 1): read r is bit r of its block's words."""
     per_word, n = 8 * word.itemsize, up.shape[1]
-    words = np.zeros((-(-len(up) // per_word), n), word)
+    words = np.zeros((-(-len(up) // per_word), n + 1), word)
     for block, row in enumerate(words):
         packed = np.packbits(up[block * per_word : (block + 1) * per_word], axis=0, bitorder="little")
-        row.view(np.uint8).reshape(n, word.itemsize)[:, : len(packed)] = packed.T
+        row[:n].view(np.uint8).reshape(n, word.itemsize)[:, : len(packed)] = packed.T
     return words
 
 
 def unpack_words(words, num_reads):
-    """Boolean states (num_reads, n) of words (n_blocks, n)."""
-    n_blocks, n = words.shape
+    """Boolean states (num_reads, n) of words (n_blocks, n + 1)."""
+    n_blocks, n = words.shape[0], words.shape[1] - 1
     out = np.empty((num_reads, n), np.bool_)
     per_word = 8 * words.itemsize
     for block in range(n_blocks):
         rows = out[block * per_word : (block + 1) * per_word]
         bits = np.unpackbits(
-            words[block].view(np.uint8).reshape(n, words.itemsize), axis=1, bitorder="little"
+            words[block, :n].view(np.uint8).reshape(n, words.itemsize), axis=1, bitorder="little"
         )
         rows[:] = bits.T[: len(rows)]
     return out

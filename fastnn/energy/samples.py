@@ -15,8 +15,8 @@ class Samples:
     Parameters
     ----------
     model : IsingModel
-    words : ndarray of unsigned integers of shape (n_blocks, n)
-        Bit r of a word: the unit in read r of the block, set where it is up.
+    words : ndarray of unsigned integers of shape (n_blocks, n + 1)
+        Bit r of a word: the unit in read r of the block, set where it is up; the last word is spare.
     energies : ndarray of shape (n_samples,)
         float64, computed from the model.
     info : dict

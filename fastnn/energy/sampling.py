@@ -13,7 +13,7 @@ from fastnn.energy._schedules import schedule_betas
 from fastnn.energy.ising import IsingModel
 from fastnn.energy.samples import Samples
 
-KERNEL_NAMES = ("auto", "lanes")
+KERNEL_NAMES = ("auto", "bits", "lanes")
 OBSERVABLES = ("energy", "magnetisation")
 # Seconds between two looks at a callback or a time limit.
 _PATIENCE = 0.1
@@ -57,7 +57,7 @@ class _Run:
 
     def sweep(self, betas, look=None) -> int:
         """All sweeps of betas (n_rungs, n_sweeps), or until look(sweeps done) is true; how many were done."""
-        n_sites, n_sweeps = self.plan.sites.size, betas.shape[1]
+        n_sites, n_sweeps = self.walk.n_steps, betas.shape[1]
         betas = np.ascontiguousarray(betas, dtype=np.float64)
         if n_sites == 0:
             return n_sweeps
@@ -147,7 +147,7 @@ def anneal(
         Seconds of sweeping after which the walks end as they are, at whatever beta.
     polish : bool, default=False
         Afterwards flip single units as long as that lowers the energy.
-    kernel : {"auto", "lanes"}, default="auto"
+    kernel : {"auto", "bits", "lanes"}, default="auto"
         With one kernel pinned, read k does not depend on num_reads.
     seed : int, RandomState or None, default=None
     n_threads : int, default=None
