@@ -107,14 +107,18 @@ INLINE void sum_fields(const fnn_spins *m, const fnn_group *g, const uint64_t *s
 
 /* ---- random decisions ---- */
 
+#define MOST_LEAVES 64
+
 /* The threshold bit of every lane: leaves[number whose bits are the planes]. */
 INLINE wide pick(const wide *planes, int depth, const uint64_t *leaves) {
-    wide t[1 << (depth ? depth - 1 : 0)];
+    wide t[MOST_LEAVES / 2];
     if (!depth) return wide_splat(leaves[0]);
+#pragma GCC unroll 32
     for (int i = 0; i < 1 << (depth - 1); i++)
-        EACH_VECTOR(k)
-            t[i].v[k] = choose(planes[0].v[k], splat_u64(leaves[2 * i + 1]), splat_u64(leaves[2 * i]));
+        EACH_VECTOR(k) t[i].v[k] = choose(planes[0].v[k], splat_u64(leaves[2 * i + 1]), splat_u64(leaves[2 * i]));
+#pragma GCC unroll 5
     for (int d = 1; d < depth; d++)
+#pragma GCC unroll 16
         for (int i = 0; i < 1 << (depth - 1 - d); i++)
             EACH_VECTOR(k) t[i].v[k] = choose(planes[d].v[k], t[2 * i + 1].v[k], t[2 * i].v[k]);
     return t[0];
@@ -123,13 +127,15 @@ INLINE wide pick(const wide *planes, int depth, const uint64_t *leaves) {
 /* The lanes of `asked` where a uniform is below the lane's threshold. */
 INLINE wide below(wide_stream *stream, const masks *table, int leaf, const wide *planes, int depth, wide asked) {
     wide result = wide_splat(0), open = asked;
+    wide_stream s = *stream; /* in registers for the length of the loop */
     for (int b = 0; b < FNN_THRESHOLD_BITS && wide_any(open); b++) {
-        wide u = wide_next(stream), t = pick(planes, depth, table->bit[b] + leaf);
+        wide u = wide_next(&s), t = pick(planes, depth, table->bit[b] + leaf);
         EACH_VECTOR(k) { /* where u differs from t, u < t says t */
             result.v[k] = choose(open.v[k], t.v[k], result.v[k]);
             open.v[k] = and_same(open.v[k], u.v[k], t.v[k]);
         }
     }
+    *stream = s;
     EACH_VECTOR(k) result.v[k] &= asked.v[k] & ~open.v[k];
     return result;
 }

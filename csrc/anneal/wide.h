@@ -52,23 +52,31 @@ INLINE int wide_any(wide w) {
 
 /* Word l all ones where bit l is set. */
 INLINE wide wide_spread(unsigned bits) {
-    wide w = {{{0}}};
+    wide w;
 #if FASTNN_VEC == 64
     w.v[0] = (vu64)_mm512_movm_epi64((__mmask8)bits);
 #elif FASTNN_VEC == 32
     vu64 each = {1, 2, 4, 8};
     EACH_VECTOR(k) w.v[k] = (vu64)((splat_u64(bits >> 4 * k) & each) == each);
 #else
-    EACH_VECTOR(k)
-        for (int l = 0; l < VU64_LANES; l++) w.v[k][l] = -(uint64_t)(bits >> (k * VU64_LANES + l) & 1);
+    EACH_VECTOR(k) w.v[k] = (vu64){-(uint64_t)(bits >> 2 * k & 1), -(uint64_t)(bits >> 2 * k >> 1 & 1)};
 #endif
     return w;
 }
 
+#if FASTNN_VEC == 64
+#define GATHERED(x) (vu64){x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7)}
+#elif FASTNN_VEC == 32
+#define GATHERED(x) (vu64){x(0), x(1), x(2), x(3)}
+#else
+#define GATHERED(x) (vu64){x(0), x(1)}
+#endif
+
 INLINE wide wide_gather(const uint64_t *words, const int32_t at[WIDE_WORDS]) {
-    wide w = {{{0}}};
-    EACH_VECTOR(k)
-        for (int l = 0; l < VU64_LANES; l++) w.v[k][l] = words[at[k * VU64_LANES + l]];
+    wide w;
+#define WORD(l) words[at[k * VU64_LANES + l]]
+    EACH_VECTOR(k) w.v[k] = GATHERED(WORD);
+#undef WORD
     return w;
 }
 

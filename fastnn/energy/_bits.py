@@ -64,7 +64,9 @@ class BitGroups:
         total = _row_sums(size, indptr)
         reach = (total + abs(biases)).max(initial=0) // 2 + 2  # bound of |x|
         planes = int(reach).bit_length() + 1
-        if self.n_levels > LIMITS["levels"] or planes > (_HEAT_BATH_PLANES if heat_bath else LIMITS["planes"]):
+        if self.n_levels > LIMITS["levels"] or planes > (
+            _HEAT_BATH_PLANES if heat_bath else LIMITS["planes"]
+        ):
             raise ValueError("kernel 'bits' needs smaller couplings: their sums have too many digits")
         movers = np.flatnonzero(~held)
         stage = stages_of(indptr, indices, held, color)[movers]
@@ -102,7 +104,9 @@ class BitGroups:
         of_spin[spins] = constant
         values = of_spin[self.groups["members"]]  # (n_groups, 8)
         for plane in range(LIMITS["planes"]):
-            self.groups["constant"][:, plane] = np.packbits(values >> plane & 1, axis=1, bitorder="little")[:, 0]
+            self.groups["constant"][:, plane] = np.packbits(values >> plane & 1, axis=1, bitorder="little")[
+                :, 0
+            ]
         n_stages = int(stage[-1]) + 1 if stage.size else 0
         ends = np.searchsorted(stage[first], np.arange(n_stages), side="right")
         self.stages = np.concatenate([[0], ends]).astype(np.int64)

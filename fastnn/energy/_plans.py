@@ -9,8 +9,7 @@ from fastnn.energy._bits import BitGroups, integer_form, worthwhile
 
 ORDERS = ("sequential", "random", "color")
 ACCEPTANCES = ("metropolis", "heat_bath")
-# Fields of float32 rooms are good for this much error of beta times an energy difference.
-_SINGLE_ERROR = 1e-4
+# Bits that sums of fixed-point numbers may take.
 _SINGLE_BITS, _DOUBLE_BITS = 30, 50
 
 
@@ -18,10 +17,11 @@ class Plan:
     """What does not change while a model is sampled: kernel, rows, order.
 
     kernel: a name or "auto". clamp: boolean mask of units that never move, or None. beta: the greatest
-    finite inverse temperature, which decides the precision.
+    finite inverse temperature, and error how far rounded couplings may move beta times an energy difference:
+    they decide the precision.
     """
 
-    def __init__(self, model, *, kernel, order, acceptance, clamp, beta):
+    def __init__(self, model, *, kernel, order, acceptance, clamp, beta, error):
         self.model, self.order, self.heat_bath = model, order, acceptance == "heat_bath"
         self.held = np.zeros(model.n, bool) if clamp is None else clamp
         weights, bias = model.spin_form()
@@ -29,7 +29,7 @@ class Plan:
         self.real = np.dtype(np.float64)
         if self.groups is None:
             self.kernel = "lanes"
-            self.real, self.rows = _fixed_rows(weights, bias, beta)
+            self.real, self.rows = _fixed_rows(weights, bias, beta, error)
             self.sites = self._sites()
 
     def _groups(self, kernel, weights, bias):
@@ -76,11 +76,11 @@ class Plan:
         return walk.with_groups(key, g.groups, g.stages, g.slots, g.signs, g.n_levels, g.thresholds)
 
 
-def _fixed_rows(weights, bias, beta):
+def _fixed_rows(weights, bias, beta, allowed):
     """(real, (indptr, indices, weights, constant, scale)): fields in steps of a power of two per spin.
 
     Sums of |w| and |b| fit the bits of a sum. float32 rooms unless the couplings, rounded to such steps,
-    would change beta times an energy difference by more than _SINGLE_ERROR.
+    would move beta times an energy difference by more than `allowed`.
     """
     sums = np.asarray(abs(weights).sum(axis=1)).ravel() + abs(bias)
     terms = np.diff(weights.indptr) + 1
@@ -94,7 +94,7 @@ def _fixed_rows(weights, bias, beta):
         ).all()
         error = 0.0 if exact else float((terms * step).max(initial=0)) * beta
         in_range = step.min(initial=1) > np.finfo(real).tiny and step.max(initial=1) < 1e30
-        if (error <= _SINGLE_ERROR and in_range) or real is np.float64:
+        if (error <= allowed and in_range) or real is np.float64:
             break
     fixed = fixed.astype(np.int32 if real is np.float32 else np.int64)
     constant = fixed_bias.astype(fixed.dtype) - _row_sums(fixed, weights.indptr)

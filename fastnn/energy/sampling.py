@@ -15,6 +15,8 @@ from fastnn.energy.samples import Samples
 
 KERNEL_NAMES = ("auto", "bits", "lanes")
 OBSERVABLES = ("energy", "magnetisation")
+# Error of beta times an energy difference: of the coldest sweep of an annealing, and of a fixed beta.
+_ANNEALING_ERROR, _SAMPLING_ERROR = 0.01, 1e-4
 # Seconds between two looks at a callback or a time limit.
 _PATIENCE = 0.1
 
@@ -22,7 +24,7 @@ _PATIENCE = 0.1
 class _Run:
     """One call of a sampler: the plan, the walk, and what is looked at between its sweeps."""
 
-    def __init__(self, model, *, num_reads, beta, kernel, order, acceptance, initial_states, clamp,
+    def __init__(self, model, *, num_reads, beta, error, kernel, order, acceptance, initial_states, clamp,
                  seed, n_threads, observables=(), betas_per_read=1):  # fmt: skip
         if not isinstance(model, IsingModel):
             raise TypeError(f"model must be an IsingModel, got {type(model).__name__}")
@@ -41,7 +43,7 @@ class _Run:
             raise ValueError("clamp needs initial_states: they say at which values units are held")
         self.n_threads = check_n_threads(n_threads)
         self.plan = Plan(
-            model, kernel=kernel, order=order, acceptance=acceptance, clamp=self.clamp, beta=beta
+            model, kernel=kernel, order=order, acceptance=acceptance, clamp=self.clamp, beta=beta, error=error
         )
         self.key = random_key(seed)
         words = start_words(self.plan, self.num_reads, initial_states, self.key)
@@ -186,7 +188,8 @@ def anneal(
     limit = np.inf if time_limit is None else check_real("time_limit", time_limit)
     finite = betas[np.isfinite(betas)]
     run = _Run(
-        model, num_reads=num_reads, beta=finite.max(initial=0.0), kernel=kernel, order=order,
+        model, num_reads=num_reads, beta=finite.max(initial=0.0), error=_ANNEALING_ERROR,
+        kernel=kernel, order=order,
         acceptance=acceptance, initial_states=initial_states, clamp=clamp, seed=seed,
         n_threads=n_threads, observables=observables,
     )  # fmt: skip
