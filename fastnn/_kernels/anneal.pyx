@@ -45,6 +45,9 @@ cdef int64_t MOST_STEPS = 1 << 30
 # the states that go from core to core.
 cdef int64_t PART_GROUPS = 64
 cdef int64_t MAX_PARTS = 8
+# Estimated nanoseconds of work below which a call stays on one thread: waking another takes some 10 microseconds,
+# milliseconds on a busy machine.
+cdef double WORTH_THREADS = 200e3
 # Sweeps whose thresholds are made ready at a time.
 cdef int64_t THRESHOLD_SWEEPS = 256
 
@@ -149,6 +152,7 @@ cdef class Walk:
     cdef const fnn_rooms *rooms
     cdef fnn_spins spins
     cdef int64_t kernel, n_blocks, chunk
+    cdef double step_cost  # nanoseconds of a block's step, roughly
     cdef list held
     cdef readonly object states
     cdef object thresholds, masks
@@ -177,6 +181,7 @@ cdef class Walk:
         self.spins.weights, self.spins.constant = address(weights), address(constant)
         self.spins.scale = address(scale)
         self.spins.sites, self.spins.n_sites = <int32_t *>address(sites), sites.size
+        self.step_cost = 25 + 3.0 * indices.size / max(sites.size, 1)
         self._seed(key)
         return self
 
@@ -195,6 +200,7 @@ cdef class Walk:
             widest = int(np.diff(stages).max(initial=0))
             while self.spins.n_parts < MAX_PARTS and widest >= 2 * self.spins.n_parts * PART_GROUPS:
                 self.spins.n_parts *= 2
+        self.step_cost = (50.0 * groups.size + 3.0 * signs.size) / max(self.spins.n_sites, 1)
         self._seed(key)
         return self
 
@@ -237,8 +243,9 @@ cdef class Walk:
             job.task.masks = <uint64_t *>address(self.masks)
         job.watch = watch_begin()
         job.deadline = deadline
+        cdef int workers = n_threads if self.step_cost * (t1 - t0) * self.n_blocks > WORTH_THREADS else 1
         with nogil:
-            team_call(n_threads, lead_walk, &job)
+            team_call(workers, lead_walk, &job)
         self.chunk = job.chunk
         watch_check(&job.watch)
         return job.task.t0 + origin
@@ -347,8 +354,10 @@ cdef class Pairs:
         job.task.rooms, job.task.pairs = self.rooms, &self.pairs
         job.task.states, job.task.energies = <uint64_t *>address(states), <double *>address(out)
         job.n_blocks = states.shape[0]
+        cdef double cost = 30.0 * job.n_blocks * (self.pairs.n_spins + self.held[1].size)
+        cdef int workers = n_threads if cost > WORTH_THREADS else 1
         with nogil:
-            team_call(n_threads, lead_energies, &job)
+            team_call(workers, lead_energies, &job)
         return out
 
     def ups(self, states):
