@@ -37,9 +37,9 @@ def skip_unless_it_runs(isa):
 
 
 @cache
-def fingerprints(isa):
+def fingerprints(isa, what="models"):
     """{case: {number of threads: digest}}, computed by a fresh process on this instruction set."""
-    done = run_with(isa, SCRIPT, "models")
+    done = run_with(isa, SCRIPT, what)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -85,6 +85,15 @@ def test_grey_levels_drawn_afresh_are_bitwise_the_same(isa):
     assert fingerprints(isa)[name] == {str(n): expected for n in THREADS}
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_annealed_states_are_bitwise_the_same(isa):
+    skip_unless_it_runs(isa)
+    expected = {name: set(of.values()) for name, of in fingerprints("baseline", "annealed").items()}
+    assert {len(digests) for digests in expected.values()} == {1}
+    assert len(set.union(*expected.values())) == len(expected)
+    assert {name: set(of.values()) for name, of in fingerprints(isa, "annealed").items()} == expected
+
+
 def test_the_digests_can_tell_models_apart():
     found = fingerprints("baseline")
     assert len({of_case["1"] for of_case in found.values()}) == len(found)
@@ -124,7 +133,5 @@ def test_the_dtype_that_holds_states_does_not_show(model, kind):
 
 def test_a_fit_on_sparse_rows_equals_one_on_dense_rows():
     X = binary(0.2)
-    dense, sparse = (
-        fastnn.RBM(N_HIDDEN, monitor=(), **COMMON).fit(rows) for rows in (X, csr_array(X))
-    )
+    dense, sparse = (fastnn.RBM(N_HIDDEN, monitor=(), **COMMON).fit(rows) for rows in (X, csr_array(X)))
     np.testing.assert_array_equal(dense.components_, sparse.components_)
