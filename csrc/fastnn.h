@@ -17,7 +17,10 @@
 
 /* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
 /* FNN_STREAM_DROPOUT is the first of one a layer. */
-enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START, FNN_STREAM_DROPOUT = 32 };
+enum fnn_stream {
+    FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START, FNN_STREAM_SPINS, FNN_STREAM_SWEEPS,
+    FNN_STREAM_DROPOUT = 32
+};
 
 /* Binary rows times a fixed-point matrix. */
 typedef struct {
@@ -128,6 +131,55 @@ typedef struct {
     int64_t stride, nesterov;
     double rate, momentum, beta2, epsilon, decay;
 } fnn_descent;
+/* Pairs of spins, each once: row i holds its partners j < i. For energies and moments; see states.c. */
+typedef struct {
+    int64_t n_spins, stride; /* stride: words of a block of states */
+    const int64_t *indptr;
+    const int32_t *indices;
+    const double *weights, *constant;
+    double factor;
+    int64_t binary;
+} fnn_pairs;
+
+#define FNN_THRESHOLD_BITS 48
+#define FNN_METROPOLIS_ROW 32
+#define FNN_HEAT_BATH_ROW 128
+#define FNN_MASK_WORDS (FNN_THRESHOLD_BITS * FNN_HEAT_BATH_ROW) /* of a table of anneal_bits_begin */
+#define FNN_PLANES 16 /* bit planes of a sum, its sign included */
+#define FNN_LEVELS 8  /* bits of a coupling */
+
+/* 8 uncoupled spins that are updated together; see anneal/bits.c. Spare members repeat the first. */
+typedef struct {
+    int64_t slot;               /* its first neighbours; widths[l] of them enter at plane l */
+    int32_t members[8];
+    int32_t widths[FNN_LEVELS];
+    int32_t n_planes, odd;
+    uint8_t constant[FNN_PLANES]; /* bit l: the plane's bit of member l */
+} fnn_group;
+
+/* A walk of blocks of reads over the states of an Ising model; see anneal/lanes.c, anneal/bits.c. */
+typedef struct {
+    int64_t n_spins, stride;
+    void *states;         /* (n_blocks, stride): one bit a read; word n_spins is zero */
+    uint64_t *streams;    /* (n_blocks, n_parts, 32): see anneal/xoro.h */
+    int64_t n_sites;      /* steps of a sweep */
+    int64_t n_parts, random_order, heat_bath;
+    int64_t n_sweeps, blocks_per_rung;
+    const double *betas;  /* (n_rungs, n_sweeps) */
+    /* Any couplings: rows of all partners, fields fixed-point in steps of scale[i], weights doubled. */
+    const int64_t *indptr; /* (n_spins + 1) */
+    const int32_t *indices;
+    const void *weights, *constant; /* fix */
+    const void *scale;              /* real (n_spins): value of one step */
+    const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
+    /* Small integers: groups in stages. */
+    const fnn_group *groups;
+    const int64_t *stages;      /* (n_sites + 1): where a stage's groups begin */
+    const int32_t *slots;       /* (n_slots, 8): neighbours of the members, n_spins where there is none */
+    const uint8_t *signs;       /* (n_slots): bit l set where member l's coupling is negative */
+    int64_t n_levels;
+    const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */
+} fnn_spins;
 
 #define FNN_UNITS(X) X(bernoulli) X(spin)
 #define FNN_LOSSES(X) \
@@ -177,7 +229,16 @@ typedef struct {
                         const void *gradient, int64_t gradient_stride))                                   \
     X(void, small_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,                \
                             int64_t a_inner, const void *b, int64_t ldb, void *c, int64_t ldc))           \
-    X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))
+    X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))          \
+    X(void, random_words, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile,     \
+                           uint32_t *out))                                                                \
+    X(void, state_energies, (const fnn_pairs *p, const uint64_t *states, double *energies))               \
+    X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
+                            int64_t *equal))                                                              \
+    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                    \
+    X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                     \
+    X(void, anneal_bits_begin, (const fnn_spins *m, int64_t block, int64_t sweep, void *table))           \
+    X(void, anneal_bits_part, (const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

@@ -4,7 +4,15 @@ from importlib import import_module
 
 from fastnn._config import show_config
 from fastnn._version import __version__
-from fastnn.energy import RBM, BernoulliRBM
+from fastnn.energy import (
+    RBM,
+    BernoulliRBM,
+    IsingModel,
+    Samples,
+    anneal,
+    gibbs_sample,
+    parallel_tempering,
+)
 from fastnn.exceptions import DivergenceError
 
 # Imported when asked for, so that `import fastnn` stays fast.
@@ -18,10 +26,15 @@ __all__ = [
     "RBM",
     "BernoulliRBM",
     "DivergenceError",
+    "IsingModel",
     "MLPClassifier",
     "MLPRegressor",
+    "Samples",
     "__version__",
+    "anneal",
     "functional",
+    "gibbs_sample",
+    "parallel_tempering",
     "show_config",
 ]
 

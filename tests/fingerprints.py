@@ -1,6 +1,6 @@
 """What must not depend on threads or instruction set, as digests: run by test_isa and test_vmath.
 
-``python fingerprints.py models`` (or vmath) prints {name: {number of threads: digest}} as JSON.
+``python fingerprints.py models`` (or annealed, vmath) prints {name: {number of threads: digest}} as JSON.
 """
 
 from __future__ import annotations
@@ -84,6 +84,37 @@ def models() -> dict[str, dict[int, str]]:
     return found
 
 
+def annealed() -> dict[str, dict[int, str]]:
+    """States of every kernel, precision, rule and order: blocks of reads, parts of a block, several rungs."""
+    rng = np.random.default_rng(8)
+    edges = rng.integers(12_000, size=(20_000, 2))
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    whole = rng.integers(-3, 4, len(edges))
+    cases = {
+        "bits": (whole, "bits", {}),
+        "lanes": (rng.normal(size=len(edges)), "lanes", {}),
+        "lanes of float64": (np.where(whole > 2, 1e7, rng.normal(size=len(edges))), "lanes", {}),
+        "one block in parts": (whole, "bits", {"num_reads": 10}),
+    }
+    found = {}
+    for name, (weights, kernel, options) in cases.items():
+        model = fastnn.IsingModel.from_edges(edges, weights, n=12_000)
+        for order, rule in (("color", "metropolis"), ("sequential", "heat_bath"), ("random", "metropolis")):
+            run = partial(
+                fastnn.anneal, model, schedule=[0.1, 0.3, 1.0, np.inf], kernel=kernel, order=order,
+                acceptance=rule, seed=1, **{"num_reads": 150, **options},
+            )  # fmt: skip
+            samples = {n: run(n_threads=n) for n in THREADS}
+            found[f"{name}, {order}, {rule}"] = {n: digest(s.states, s.energies) for n, s in samples.items()}
+    model = fastnn.IsingModel.from_edges(edges, whole, n=12_000)
+    temper = partial(
+        fastnn.parallel_tempering, model, [0.1, 0.2], num_reads=70, num_sweeps=5, burn_in=2, seed=1
+    )
+    runs = {n: temper(n_threads=n) for n in THREADS}
+    found["tempering"] = {n: digest(r.energies, r.samples[1].states) for n, r in runs.items()}
+    return found
+
+
 def arguments(dtype, n: int = 200_000) -> np.ndarray:
     """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
     rng = np.random.default_rng(0)
@@ -112,4 +143,4 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"models": models, "vmath": vmath}[sys.argv[1]]()))
+    print(json.dumps({"models": models, "annealed": annealed, "vmath": vmath}[sys.argv[1]]()))

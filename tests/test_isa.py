@@ -37,9 +37,9 @@ def skip_unless_it_runs(isa):
 
 
 @cache
-def fingerprints(isa):
+def fingerprints(isa, what="models"):
     """{case: {number of threads: digest}}, computed by a fresh process on this instruction set."""
-    done = run_with(isa, SCRIPT, "models")
+    done = run_with(isa, SCRIPT, what)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -83,6 +83,15 @@ def test_grey_levels_drawn_afresh_are_bitwise_the_same(isa):
     name = "grey levels drawn afresh"
     expected = fingerprints("baseline")[name]["1"]
     assert fingerprints(isa)[name] == {str(n): expected for n in THREADS}
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_annealed_states_are_bitwise_the_same(isa):
+    skip_unless_it_runs(isa)
+    expected = {name: set(of.values()) for name, of in fingerprints("baseline", "annealed").items()}
+    assert {len(digests) for digests in expected.values()} == {1}
+    assert len(set.union(*expected.values())) == len(expected)
+    assert {name: set(of.values()) for name, of in fingerprints(isa, "annealed").items()} == expected
 
 
 def test_the_digests_can_tell_models_apart():

@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 
 from .core cimport fnn_dense, fnn_descent, fnn_loss, fnn_rooms, fnn_source, fnn_team
-from .gibbs cimport ceil_div
+from .arrays cimport ceil_div
 
 
 cdef struct dense_layer:

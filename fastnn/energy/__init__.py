@@ -1,7 +1,25 @@
-"""Energy-based models: E(v, h) = -a.v - b.h - v'Wh."""
+"""Energy-based models: E(v, h) = -a.v - b.h - v'Wh, and E(s) = -b.s - 1/2 s'Ws."""
 
+from fastnn.energy._enumerate import Enumeration
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
+from fastnn.energy.gibbs import Moments, gibbs_sample
+from fastnn.energy.ising import IsingModel
 from fastnn.energy.partition import LogPartition
 from fastnn.energy.rbm import RBM
+from fastnn.energy.samples import Samples
+from fastnn.energy.sampling import anneal
+from fastnn.energy.tempering import Tempering, parallel_tempering
 
-__all__ = ["RBM", "BernoulliRBM", "LogPartition"]
+__all__ = [
+    "RBM",
+    "BernoulliRBM",
+    "Enumeration",
+    "IsingModel",
+    "LogPartition",
+    "Moments",
+    "Samples",
+    "Tempering",
+    "anneal",
+    "gibbs_sample",
+    "parallel_tempering",
+]
