@@ -86,6 +86,35 @@ typedef struct {
     void *col_abs, *col_shift; /* real (n_chunks, stride): sums over the chunk of |w| and dW' mu */
 } fnn_update;
 
+/* Patterns that a Hopfield network remembers, bit = 1 for +1. */
+typedef struct {
+    const uint64_t *sites; /* (n_units, words): bit mu of row i is unit i of pattern mu */
+    int64_t n_units, n_patterns, words;
+    /* Dense associative memory: half the energy that a unit gains by siding with a pattern, and the
+     * pattern's own energy, as tables of its overlap less the probe's greatest (relative) or of the
+     * overlap itself: entry x + reach, for x <= -reach entry 0. NULL for the quadratic energy. */
+    const double *slope, *level;
+    int64_t reach, relative;
+} fnn_memory;
+
+/* Couplings of a network that is given by its matrix. */
+typedef struct {
+    const void *weights; /* real (n_units, n_units), zero diagonal */
+    const void *bias;    /* real (n_units) */
+    int64_t n_units;
+} fnn_couplings;
+
+/* Up to 64 probes side by side, bit and lane k being probe k. On cache lines of its own. */
+typedef struct __attribute__((aligned(64))) {
+    uint64_t *states, *next; /* (n_units): next is used by synchronous updates alone */
+    void *lanes; /* patterns: overlaps, fix (n_patterns + 1, width), their sum last;
+                    couplings: the states as real (n_units, width) */
+    double *energy; /* (width), couplings: see recall_units */
+    int64_t width;  /* 16, 32 or 64 */
+    uint64_t active, moved; /* probes that are to move, that did */
+    int64_t synchronous;
+} fnn_probes;
+
 #define FNN_UNITS(X) X(bernoulli) X(spin)
 
 /* X(result, name, arguments) */
@@ -118,7 +147,19 @@ typedef struct {
                             void *difference, void *running))                                             \
     X(void, update_bias, (const fnn_rule *rule, int64_t n, const void *difference, const void *running,   \
                           double target, double pull, const void *shift, int64_t n_parts, int64_t stride, \
-                          void *bias, void *velocity, void *second))
+                          void *bias, void *velocity, void *second))                       \
+    X(void, count_overlaps, (const uint64_t *patterns, int64_t n_patterns, const uint64_t *states,        \
+                             int64_t words, int64_t n_units, int64_t lane, fnn_probes *p))                \
+    X(void, recall_patterns, (const fnn_memory *memory, fnn_probes *p, const int64_t *order, int64_t first, \
+                              int64_t last))                                                              \
+    X(void, recall_tables, (const fnn_memory *memory, fnn_probes *p, const int64_t *order, int64_t first, \
+                            int64_t last))                                                                \
+    X(void, commit_patterns, (const fnn_memory *memory, fnn_probes *p, int64_t first, int64_t last))      \
+    X(void, pattern_energies, (const fnn_memory *memory, const fnn_probes *p, double *sums, double *tops)) \
+    X(void, load_couplings, (const fnn_couplings *c, fnn_probes *p))                                      \
+    X(void, recall_couplings, (const fnn_couplings *c, fnn_probes *p, const int64_t *order, int64_t first, \
+                               int64_t last))                                                             \
+    X(uint64_t, differing_probes, (const uint64_t *a, const uint64_t *b, int64_t n_units))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

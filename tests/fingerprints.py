@@ -1,6 +1,6 @@
 """What must not depend on threads or instruction set, as digests: run by test_isa and test_vmath.
 
-``python fingerprints.py models`` (or vmath) prints {name: {number of threads: digest}} as JSON.
+``python fingerprints.py models`` (or vmath, hopfield) prints {name: {number of threads: digest}} as JSON.
 """
 
 from __future__ import annotations
@@ -84,6 +84,28 @@ def models() -> dict[str, dict[int, str]]:
     return found
 
 
+def hopfield() -> dict[str, dict[int, str]]:
+    """Where probes of Hopfield networks end, and the energies on the way."""
+    rng = np.random.default_rng(5)
+    patterns, X = rng.choice([-1, 1], (30, 301)), rng.choice([-1, 1], (150, 301))
+    W = rng.normal(size=(301, 301))
+    np.fill_diagonal(W, 0)
+    memory = {"hebb": {}, "sync": {"update": "sync"}, "polynomial": {"energy": "polynomial", "degree": 5}}
+    networks = {name: fastnn.HopfieldNetwork(**params).fit(patterns) for name, params in memory.items()}
+    for dtype in (np.float32, np.float64):
+        given = fastnn.HopfieldNetwork.from_weights(W.astype(dtype), max_sweeps=20)
+        W = W + W.T
+        networks[f"given, {np.dtype(dtype).name}"] = given
+    found = {}
+    for name, network in networks.items():
+        recalls = {n: network.set_params(n_threads=n).recall(X) for n in THREADS}
+        arrays = {
+            n: [r.states, r.n_sweeps] + [r.energies] * (r.energies is not None) for n, r in recalls.items()
+        }
+        found[name] = {n: digest(*of_run) for n, of_run in arrays.items()}
+    return found
+
+
 def arguments(dtype, n: int = 200_000) -> np.ndarray:
     """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
     rng = np.random.default_rng(0)
@@ -112,4 +134,4 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"models": models, "vmath": vmath}[sys.argv[1]]()))
+    print(json.dumps({"models": models, "vmath": vmath, "hopfield": hopfield}[sys.argv[1]]()))

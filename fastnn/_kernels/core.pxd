@@ -70,6 +70,27 @@ cdef extern from "fastnn.h" nogil:
         void *col_abs
         void *col_shift
 
+    ctypedef struct fnn_memory:
+        const uint64_t *sites
+        int64_t n_units, n_patterns, words
+        const double *slope
+        const double *level
+        int64_t reach, relative
+
+    ctypedef struct fnn_couplings:
+        const void *weights
+        const void *bias
+        int64_t n_units
+
+    ctypedef struct fnn_probes:
+        uint64_t *states
+        uint64_t *next
+        void *lanes
+        double *energy
+        int64_t width
+        uint64_t active, moved
+        int64_t synchronous
+
     ctypedef struct fnn_unit_values:
         const char *name
         int64_t low, step
@@ -106,6 +127,15 @@ cdef extern from "fastnn.h" nogil:
         void (*compare_means)(int64_t, const double *, const double *, double, void *, void *) noexcept nogil
         void (*update_bias)(const fnn_rule *, int64_t, const void *, const void *, double, double, const void *,
                             int64_t, int64_t, void *, void *, void *) noexcept nogil
+        void (*count_overlaps)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t,
+                               fnn_probes *) noexcept nogil
+        void (*recall_patterns)(const fnn_memory *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*recall_tables)(const fnn_memory *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*commit_patterns)(const fnn_memory *, fnn_probes *, int64_t, int64_t) noexcept nogil
+        void (*pattern_energies)(const fnn_memory *, const fnn_probes *, double *, double *) noexcept nogil
+        void (*load_couplings)(const fnn_couplings *, fnn_probes *) noexcept nogil
+        void (*recall_couplings)(const fnn_couplings *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        uint64_t (*differing_probes)(const uint64_t *, const uint64_t *, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 
