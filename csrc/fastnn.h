@@ -16,7 +16,9 @@
 #define FNN_SCRATCH 131072 /* bytes of scratch a room may use, per thread, 64-byte aligned */
 
 /* Purposes of random numbers: the `stream` of a place in the counter space (philox.h). */
-enum fnn_stream { FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START };
+enum fnn_stream {
+    FNN_STREAM_HIDDEN, FNN_STREAM_VISIBLE, FNN_STREAM_DATA, FNN_STREAM_START, FNN_STREAM_SPINS, FNN_STREAM_SWEEPS
+};
 
 /* Binary rows times a fixed-point matrix. */
 typedef struct {
@@ -115,6 +117,55 @@ typedef struct __attribute__((aligned(64))) {
     int64_t synchronous;
 } fnn_probes;
 
+/* Pairs of spins, each once: row i holds its partners j < i. For energies and moments; see states.c. */
+typedef struct {
+    int64_t n_spins, stride; /* stride: words of a block of states */
+    const int64_t *indptr;
+    const int32_t *indices;
+    const double *weights, *constant;
+    double factor;
+    int64_t binary;
+} fnn_pairs;
+
+#define FNN_THRESHOLD_BITS 48
+#define FNN_METROPOLIS_ROW 32
+#define FNN_HEAT_BATH_ROW 128
+#define FNN_PLANES 16 /* bit planes of a sum, its sign included */
+#define FNN_LEVELS 8  /* bits of a coupling */
+
+/* 8 uncoupled spins that are updated together; see anneal/bits.c. Spare members repeat the first. */
+typedef struct {
+    int64_t slot;               /* its first neighbours; widths[l] of them enter at plane l */
+    int32_t members[8];
+    int32_t widths[FNN_LEVELS];
+    int32_t n_planes, odd;
+    uint8_t constant[FNN_PLANES]; /* bit l: the plane's bit of member l */
+} fnn_group;
+
+/* A walk of blocks of reads over the states of an Ising model; see anneal/lanes.c, anneal/bits.c. */
+typedef struct {
+    int64_t n_spins, stride;
+    void *states;         /* (n_blocks, stride): one bit a read; word n_spins is zero */
+    uint64_t *streams;    /* (n_blocks, n_parts, 32): see anneal/xoro.h */
+    int64_t n_sites;      /* steps of a sweep */
+    int64_t n_parts, random_order, heat_bath;
+    int64_t n_sweeps, blocks_per_rung;
+    const double *betas;  /* (n_rungs, n_sweeps) */
+    /* Any couplings: rows of all partners, fields fixed-point in steps of scale[i], weights doubled. */
+    const int64_t *indptr; /* (n_spins + 1) */
+    const int32_t *indices;
+    const void *weights, *constant; /* fix */
+    const void *scale;              /* real (n_spins): value of one step */
+    const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
+    /* Small integers: groups in stages. */
+    const fnn_group *groups;
+    const int64_t *stages;      /* (n_sites + 1): where a stage's groups begin */
+    const int32_t *slots;       /* (n_slots, 8): neighbours of the members, n_spins where there is none */
+    const uint8_t *signs;       /* (n_slots): bit l set where member l's coupling is negative */
+    int64_t n_levels;
+    const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */
+} fnn_spins;
+
 #define FNN_UNITS(X) X(bernoulli) X(spin)
 
 /* X(result, name, arguments) */
@@ -159,7 +210,15 @@ typedef struct __attribute__((aligned(64))) {
     X(void, load_couplings, (const fnn_couplings *c, fnn_probes *p))                                      \
     X(void, recall_couplings, (const fnn_couplings *c, fnn_probes *p, const int64_t *order, int64_t first, \
                                int64_t last))                                                             \
-    X(uint64_t, differing_probes, (const uint64_t *a, const uint64_t *b, int64_t n_units))
+    X(uint64_t, differing_probes, (const uint64_t *a, const uint64_t *b, int64_t n_units))                         \
+    X(void, random_words, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile,     \
+                           uint32_t *out))                                                                \
+    X(void, state_energies, (const fnn_pairs *p, const uint64_t *states, double *energies))               \
+    X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
+                            int64_t *equal))                                                              \
+    X(void, swap_states, (uint64_t *x, uint64_t *y, uint64_t mask, int64_t n))                            \
+    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1))      \
+    X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

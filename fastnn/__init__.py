@@ -2,7 +2,17 @@
 
 from fastnn._config import show_config
 from fastnn._version import __version__
-from fastnn.energy import RBM, BernoulliRBM, HopfieldNetwork
+from fastnn.energy import RBM, BernoulliRBM, HopfieldNetwork, IsingModel, Samples, anneal
 from fastnn.exceptions import DivergenceError
 
-__all__ = ["RBM", "BernoulliRBM", "DivergenceError", "HopfieldNetwork", "__version__", "show_config"]
+__all__ = [
+    "RBM",
+    "BernoulliRBM",
+    "DivergenceError",
+    "HopfieldNetwork",
+    "IsingModel",
+    "Samples",
+    "__version__",
+    "anneal",
+    "show_config",
+]

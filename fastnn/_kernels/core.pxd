@@ -1,6 +1,6 @@
 """The border of the C floor, and what every loop needs of it."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "fastnn.h" nogil:
     enum:
@@ -12,6 +12,13 @@ cdef extern from "fastnn.h" nogil:
         FNN_STREAM_VISIBLE
         FNN_STREAM_DATA
         FNN_STREAM_START
+        FNN_STREAM_SPINS
+        FNN_THRESHOLD_BITS
+        FNN_METROPOLIS_ROW
+        FNN_HEAT_BATH_ROW
+        FNN_PLANES
+        FNN_LEVELS
+        FNN_STREAM_SWEEPS
 
     ctypedef struct fnn_product:
         const uint64_t *bits
@@ -91,6 +98,37 @@ cdef extern from "fastnn.h" nogil:
         uint64_t active, moved
         int64_t synchronous
 
+    ctypedef struct fnn_pairs:
+        int64_t n_spins, stride
+        const int64_t *indptr
+        const int32_t *indices
+        const double *weights
+        const double *constant
+        double factor
+        int64_t binary
+
+    ctypedef struct fnn_group:
+        int64_t slot
+
+    ctypedef struct fnn_spins:
+        int64_t n_spins, stride
+        void *states
+        uint64_t *streams
+        int64_t n_sites, n_parts, random_order, heat_bath, n_sweeps, blocks_per_rung
+        const double *betas
+        const int64_t *indptr
+        const int32_t *indices
+        const void *weights
+        const void *constant
+        const void *scale
+        const int32_t *sites
+        const fnn_group *groups
+        const int64_t *stages
+        const int32_t *slots
+        const uint8_t *signs
+        int64_t n_levels
+        const uint64_t *thresholds
+
     ctypedef struct fnn_unit_values:
         const char *name
         int64_t low, step
@@ -136,6 +174,12 @@ cdef extern from "fastnn.h" nogil:
         void (*load_couplings)(const fnn_couplings *, fnn_probes *) noexcept nogil
         void (*recall_couplings)(const fnn_couplings *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
         uint64_t (*differing_probes)(const uint64_t *, const uint64_t *, int64_t) noexcept nogil
+        void (*random_words)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint32_t *) noexcept nogil
+        void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil
+        void (*state_moments)(const fnn_pairs *, const uint64_t *, uint64_t, int64_t *, int64_t *) noexcept nogil
+        void (*swap_states)(uint64_t *, uint64_t *, uint64_t, int64_t) noexcept nogil
+        void (*anneal_lanes)(const fnn_spins *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+        void (*anneal_bits)(const fnn_spins *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

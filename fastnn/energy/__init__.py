@@ -1,8 +1,11 @@
-"""Energy-based models: E(v, h) = -a.v - b.h - v'Wh."""
+"""Energy-based models: E(v, h) = -a.v - b.h - v'Wh, and E(s) = -b.s - 1/2 s'Ws."""
 
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
 from fastnn.energy.hopfield import HopfieldNetwork
+from fastnn.energy.ising import IsingModel
 from fastnn.energy.partition import LogPartition
 from fastnn.energy.rbm import RBM
+from fastnn.energy.samples import Samples
+from fastnn.energy.sampling import anneal
 
-__all__ = ["RBM", "BernoulliRBM", "HopfieldNetwork", "LogPartition"]
+__all__ = ["RBM", "BernoulliRBM", "HopfieldNetwork", "IsingModel", "LogPartition", "Samples", "anneal"]

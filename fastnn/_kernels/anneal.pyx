@@ -1,0 +1,370 @@
+"""Walks over the states of Ising models: blocks of reads side by side, sweep after sweep.
+
+A word of states is one spin in all reads of a block. An item of work is a block of reads; its random words
+come from a stream of its own, keyed by (seed, block), and move on with its updates alone, so neither the
+number of threads nor where a walk is interrupted shows in the states.
+"""
+
+import numpy as np
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from openmp cimport omp_get_wtime
+
+from .core cimport (
+    FNN_HEAT_BATH_ROW,
+    FNN_LEVELS,
+    FNN_METROPOLIS_ROW,
+    FNN_PLANES,
+    FNN_STREAM_SPINS,
+    FNN_STREAM_SWEEPS,
+    FNN_THRESHOLD_BITS,
+    FNN_TILE,
+    fnn_group,
+    fnn_pairs,
+    fnn_rooms,
+    fnn_spins,
+    fnn_team,
+    fnn_watch,
+    rooms_for,
+    team_call,
+    team_run,
+    watch_begin,
+    watch_check,
+    watch_interrupted,
+)
+from .gibbs cimport address, aligned
+
+# 64-bit words of a stream of random numbers (csrc/anneal/xoro.h).
+cdef int64_t STREAM_WORDS = 32
+# Seconds that a phase of a walk takes: short against the wait after Ctrl-C, long against a phase's cost.
+cdef double PHASE_SECONDS = 0.01
+
+# Fewest groups of a stage that a part of it is worth: some 4 microseconds against a phase's 0.3.
+cdef int64_t PART_GROUPS = 64
+cdef int64_t MAX_PARTS = 8
+# Sweeps whose thresholds are made ready at a time.
+cdef int64_t THRESHOLD_SWEEPS = 256
+
+cdef enum:
+    LANES
+    BITS
+
+# Name: (index, dtype of a word of states).
+KERNELS = {"lanes": (LANES, np.dtype(np.uint32)), "bits": (BITS, np.dtype(np.uint64))}
+
+# struct fnn_group of csrc/fastnn.h.
+GROUP = np.dtype(
+    [
+        ("slot", np.int64),
+        ("members", np.int32, 8),
+        ("widths", np.int32, FNN_LEVELS),
+        ("n_planes", np.int32),
+        ("odd", np.int32),
+        ("constant", np.uint8, FNN_PLANES),
+    ],
+    align=True,
+)
+LIMITS = {"planes": FNN_PLANES, "levels": FNN_LEVELS, "threshold_bits": FNN_THRESHOLD_BITS}
+ROWS = {"metropolis": FNN_METROPOLIS_ROW, "heat_bath": FNN_HEAT_BATH_ROW}
+
+
+cdef struct walk_task:
+    const fnn_rooms *rooms
+    const fnn_spins *spins
+    int64_t kernel, t0, t1
+
+
+cdef void walk_part(walk_task *w, int64_t block, int64_t part, int64_t t0, int64_t t1) noexcept nogil:
+    if w.kernel == BITS:
+        w.rooms.anneal_bits(w.spins, block, part, t0, t1)
+    else:
+        w.rooms.anneal_lanes(w.spins, block, part, t0, t1)
+
+
+cdef void block_item(void *context, int64_t block, int64_t worker) noexcept nogil:
+    """Steps t0 .. t1 - 1 of one block, its parts in turn."""
+    cdef walk_task *w = <walk_task *>context
+    cdef int64_t t, part
+    if w.spins.n_parts == 1:
+        walk_part(w, block, 0, w.t0, w.t1)
+        return
+    for t in range(w.t0, w.t1):
+        for part in range(w.spins.n_parts):
+            walk_part(w, block, part, t, t + 1)
+
+
+cdef void part_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """Step t0 of one part of one block."""
+    cdef walk_task *w = <walk_task *>context
+    walk_part(w, item // w.spins.n_parts, item % w.spins.n_parts, w.t0, w.t1)
+
+
+cdef struct walk_job:
+    walk_task task
+    fnn_watch watch
+    int64_t n_blocks, end, chunk
+    double deadline
+
+
+cdef void lead_walk(fnn_team *team, void *context) noexcept nogil:
+    """Phases of `chunk` steps of all blocks, or of one step of all parts where blocks are fewer than threads.
+
+    Neither shows: parts have streams of their own whoever moves them.
+    """
+    cdef walk_job *job = <walk_job *>context
+    cdef bint by_parts = job.n_blocks < team.n_workers and job.task.spins.n_parts > 1
+    cdef double before, now = omp_get_wtime()
+    cdef int64_t stop
+    while job.task.t0 < job.end:
+        stop = min(job.end, job.task.t0 + job.chunk)
+        before = now
+        while job.task.t0 < stop:
+            job.task.t1 = job.task.t0 + 1 if by_parts else stop
+            if by_parts:
+                team_run(team, part_item, &job.task, job.n_blocks * job.task.spins.n_parts)
+            else:
+                team_run(team, block_item, &job.task, job.n_blocks)
+            job.task.t0 = job.task.t1
+        now = omp_get_wtime()
+        if now - before < PHASE_SECONDS / 2:
+            job.chunk *= 2
+        elif now - before > 2 * PHASE_SECONDS:
+            job.chunk = max(job.chunk // 2, 1)
+        if watch_interrupted(&job.watch) or now > job.deadline:
+            return
+
+
+cdef class Walk:
+    """States of n_blocks blocks of reads, and what moves them.
+
+    states: words (n_blocks, n_spins + 1), moved in place, the last one zero. What else depends on the
+    kernel: `with_rows` or `with_groups` gives it.
+    """
+
+    cdef const fnn_rooms *rooms
+    cdef fnn_spins spins
+    cdef int64_t kernel, n_blocks, chunk
+    cdef list held
+    cdef readonly object states
+    cdef object thresholds
+
+    def __init__(self, kernel, real, states, *, bint random_order, bint heat_bath, int64_t n_rungs):
+        self.rooms = rooms_for(real)
+        self.kernel = KERNELS[kernel][0]
+        self.states = states
+        self.n_blocks = states.shape[0]
+        self.chunk = 64
+        self.held = [states]
+        self.spins.n_spins, self.spins.stride = states.shape[1] - 1, states.shape[1]
+        self.spins.states = address(states)
+        self.spins.random_order, self.spins.heat_bath = random_order, heat_bath
+        self.spins.n_parts, self.spins.blocks_per_rung = 1, max(self.n_blocks // n_rungs, 1)
+
+    @property
+    def n_steps(self):
+        """Steps of a sweep."""
+        return self.spins.n_sites
+
+    def with_rows(self, uint64_t key, indptr, indices, weights, constant, scale, sites):
+        """Rows as csrc/anneal/lanes.c wants them; sites: int32, the order of a sweep."""
+        self.held += [indptr, indices, weights, constant, scale, sites]
+        self.spins.indptr, self.spins.indices = <int64_t *>address(indptr), <int32_t *>address(indices)
+        self.spins.weights, self.spins.constant = address(weights), address(constant)
+        self.spins.scale = address(scale)
+        self.spins.sites, self.spins.n_sites = <int32_t *>address(sites), sites.size
+        self._seed(key)
+        return self
+
+    def with_groups(self, uint64_t key, groups, stages, slots, signs, int64_t n_levels, thresholds):
+        """Groups as csrc/anneal/bits.c wants them; thresholds: betas -> (..., row) uint64."""
+        self.held += [groups, stages, slots, signs]
+        self.spins.groups, self.spins.stages = <fnn_group *>address(groups), <int64_t *>address(stages)
+        self.spins.slots, self.spins.signs = <int32_t *>address(slots), <uint8_t *>address(signs)
+        self.spins.n_levels = n_levels
+        self.thresholds = thresholds
+        if self.spins.random_order:
+            self.spins.n_sites = groups.size
+        else:
+            self.spins.n_sites = stages.size - 1
+            self.spins.n_parts = min(MAX_PARTS, max(int(np.diff(stages).max(initial=0)) // PART_GROUPS, 1))
+        self._seed(key)
+        return self
+
+    cdef _seed(self, uint64_t key):
+        streams = aligned((max(self.n_blocks, 1), self.spins.n_parts, STREAM_WORDS), np.uint64)
+        cdef uint32_t *at = <uint32_t *>address(streams)
+        cdef int64_t block, part
+        for block in range(self.n_blocks):
+            for part in range(self.spins.n_parts):
+                self.rooms.random_words(key, part, block, FNN_STREAM_SWEEPS, 0, at)
+                at += 2 * STREAM_WORDS
+        self.held.append(streams)
+        self.spins.streams = <uint64_t *>address(streams)
+
+    def advance(self, betas, int64_t t0, int64_t t1, double seconds, int n_threads):
+        """Steps t0 .. t1 - 1 of every block, sweep t // n_steps at betas[rung, sweep]; returns where it
+        stopped: t1, or earlier once `seconds` have passed."""
+        cdef int64_t first, last, stop
+        cdef double deadline = omp_get_wtime() + seconds
+        if self.spins.n_sites == 0 or self.n_blocks == 0:
+            return t1
+        while t0 < t1:
+            first = t0 // self.spins.n_sites
+            last = min(first + THRESHOLD_SWEEPS, (t1 - 1) // self.spins.n_sites + 1)
+            stop = min(t1, last * self.spins.n_sites)
+            t0 = self._advance(np.ascontiguousarray(betas[:, first:last]), first * self.spins.n_sites, t0, stop,
+                               deadline, n_threads)
+            if t0 < stop or omp_get_wtime() > deadline:
+                break
+        return t0
+
+    cdef int64_t _advance(self, betas, int64_t origin, int64_t t0, int64_t t1, double deadline, int n_threads) except -1:
+        cdef walk_job job
+        job.task.rooms, job.task.spins, job.task.kernel = self.rooms, &self.spins, self.kernel
+        job.task.t0, job.end, job.n_blocks, job.chunk = t0 - origin, t1 - origin, self.n_blocks, self.chunk
+        self.spins.betas, self.spins.n_sweeps = <double *>address(betas), betas.shape[1]
+        if self.kernel == BITS:
+            table = self.thresholds(betas)
+            self.spins.thresholds = <uint64_t *>address(table)
+        job.watch = watch_begin()
+        job.deadline = deadline
+        with nogil:
+            team_call(n_threads, lead_walk, &job)
+        self.chunk = job.chunk
+        watch_check(&job.watch)
+        return job.task.t0 + origin
+
+
+def stages_of(indptr, indices, held, bint color):
+    """(n,) int64: the stage of a sweep at which each unit moves; no two coupled units share one.
+
+    color: of a greedy colouring. Else such that moving stage after stage is moving in the units' order: one
+    stage after the last of its partners that come earlier. held: bool, units that never move and count as
+    uncoupled.
+    """
+    cdef int64_t i, k, j, n = held.size
+    cdef const int64_t[::1] starts = indptr
+    cdef const int32_t[::1] partners = indices
+    cdef const unsigned char[::1] still = held.view(np.uint8)
+    out, marks = np.zeros(n, dtype=np.int64), np.full(n + 1, -1, dtype=np.int64)
+    cdef int64_t[::1] stage = out
+    cdef int64_t[::1] taken = marks  # by which unit's partner the colour is taken
+    with nogil:
+        for i in range(n):
+            if still[i]:
+                continue
+            for k in range(starts[i], starts[i + 1]):
+                j = partners[k]
+                if j >= i or still[j]:
+                    continue
+                if color:
+                    taken[stage[j]] = i
+                else:
+                    stage[i] = max(stage[i], stage[j] + 1)
+            while color and taken[stage[i]] == i:
+                stage[i] += 1
+    return out
+
+
+def random_states(uint64_t key, int64_t n_blocks, int64_t n_spins, dtype):
+    """Words of independent fair bits, (n_blocks, n_spins + 1), the last one zero."""
+    cdef const fnn_rooms *rooms = rooms_for(np.float32)
+    cdef int64_t block, tile, n_bytes = n_spins * np.dtype(dtype).itemsize
+    cdef int64_t n_tiles = (n_bytes + 255) // 256
+    words = np.empty((n_blocks, n_tiles * FNN_TILE), dtype=np.uint32)
+    cdef uint32_t *at = <uint32_t *>address(words)
+    with nogil:
+        for block in range(n_blocks):
+            for tile in range(n_tiles):
+                rooms.random_words(key, 0, block, FNN_STREAM_SPINS, tile, at + (block * n_tiles + tile) * FNN_TILE)
+    out = np.zeros((n_blocks, n_spins + 1), dtype=dtype)
+    out[:, :n_spins] = words.view(dtype)[:, :n_spins]
+    return out
+
+
+cdef struct pairs_task:
+    const fnn_rooms *rooms
+    const fnn_pairs *pairs
+    const uint64_t *states
+    const uint64_t *masks
+    double *energies
+    int64_t *ups
+    int64_t *equal
+    int64_t n_pairs
+
+
+cdef void energy_item(void *context, int64_t block, int64_t worker) noexcept nogil:
+    cdef pairs_task *t = <pairs_task *>context
+    t.rooms.state_energies(t.pairs, t.states + block * t.pairs.stride, t.energies + 64 * block)
+
+
+cdef struct pairs_job:
+    pairs_task task
+    int64_t n_blocks
+
+
+cdef void lead_energies(fnn_team *team, void *context) noexcept nogil:
+    cdef pairs_job *job = <pairs_job *>context
+    team_run(team, energy_item, &job.task, job.n_blocks)
+
+
+cdef class Pairs:
+    """The pairs of a model, each once, for energies and moments in its own domain.
+
+    indptr int64 (n + 1), indices int32, weights and constant float64: see fnn_pairs.
+    """
+
+    cdef const fnn_rooms *rooms
+    cdef fnn_pairs pairs
+    cdef list held
+
+    def __init__(self, indptr, indices, weights, constant, bint binary):
+        self.rooms = rooms_for(np.float64)
+        self.held = [indptr, indices, weights, constant]
+        self.pairs.n_spins, self.pairs.stride = constant.size, constant.size + 1
+        self.pairs.indptr, self.pairs.indices = <int64_t *>address(indptr), <int32_t *>address(indices)
+        self.pairs.weights, self.pairs.constant = <double *>address(weights), <double *>address(constant)
+        self.pairs.factor, self.pairs.binary = 1.0 if binary else 2.0, binary
+
+    def energies(self, states, int n_threads):
+        """(n_blocks * 64,) energies of words (n_blocks, n + 1) of 64 reads."""
+        cdef pairs_job job
+        out = np.zeros(64 * states.shape[0])
+        job.task.rooms, job.task.pairs = self.rooms, &self.pairs
+        job.task.states, job.task.energies = <uint64_t *>address(states), <double *>address(out)
+        job.n_blocks = states.shape[0]
+        with nogil:
+            team_call(n_threads, lead_energies, &job)
+        return out
+
+    def ups(self, states):
+        """(n_blocks * 64,) how many units are up in each read."""
+        cdef int64_t block, i, r, n_blocks = states.shape[0], n = self.pairs.n_spins
+        cdef uint64_t *at = <uint64_t *>address(states)
+        cdef uint64_t word
+        out = np.zeros((n_blocks, 64), dtype=np.int64)
+        cdef int64_t[:, ::1] counts = out
+        with nogil:
+            for block in range(n_blocks):
+                for i in range(n):
+                    word = at[block * self.pairs.stride + i]
+                    for r in range(64):
+                        counts[block, r] += word >> r & 1
+        return out.ravel()
+
+    def add_moments(self, states, masks, ups, equal):
+        """ups (n,) and equal (n_pairs,) += counts over the masked reads of words (n_blocks, n + 1)."""
+        cdef int64_t block, n_blocks = states.shape[0]
+        cdef uint64_t *at = <uint64_t *>address(states)
+        cdef uint64_t[::1] mask = masks
+        cdef int64_t *up = <int64_t *>address(ups)
+        cdef int64_t *same = <int64_t *>address(equal)
+        with nogil:
+            for block in range(n_blocks):
+                self.rooms.state_moments(&self.pairs, at + block * self.pairs.stride, mask[block], up, same)
+
+
+def swap_reads(x, y, uint64_t mask):
+    """Exchange the masked reads between two rows of words."""
+    cdef const fnn_rooms *rooms = rooms_for(np.float64)
+    rooms.swap_states(<uint64_t *>address(x), <uint64_t *>address(y), mask, x.size)

@@ -1,0 +1,167 @@
+"""Small integer couplings for the bit-sliced kernel: the unit of energy, groups of spins, thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn._kernels.anneal import GROUP, LIMITS, ROWS, stages_of
+from fastnn._kernels.core import map_array
+
+_BITS = LIMITS["threshold_bits"]
+# Planes of a heat bath's sum: each doubles the thresholds that a random word is compared with.
+_HEAT_BATH_PLANES = 6
+
+
+def integer_form(weights, bias):
+    """(unit, couplings, biases) with int64 numbers that times the unit are the given ones, or None.
+
+    The unit is the greatest common divisor, of numbers that are integers in steps of a power of two, or
+    of the smallest number among them; equality is up to rounding of the last digits.
+    """
+    values = np.concatenate([weights.data, bias])
+    used = np.unique(abs(values[values != 0]))
+    if used.size == 0:
+        return 1.0, np.zeros(weights.nnz, np.int64), np.zeros(bias.size, np.int64)
+    _, exponent = np.frexp(used[0])
+    for step in (np.ldexp(1.0, int(exponent) - 8), used[0]):
+        ratio = used / step
+        if ratio[-1] > 2**31:
+            return None
+        whole = np.rint(ratio)
+        if (abs(ratio - whole) <= 4 * np.finfo(float).eps * ratio).all():
+            divisor = np.gcd.reduce(whole.astype(np.int64))
+            unit = step * divisor
+            as_int = [np.rint(x / unit).astype(np.int64) for x in (weights.data, bias)]
+            return float(unit), *as_int
+    return None
+
+
+def worthwhile(weights, integers) -> bool:
+    """Whether bit planes beat fixed-point lanes: a coupling costs an addition for each bit of it."""
+    if integers is None:
+        return False
+    size = abs(integers[1])
+    if size.max(initial=0) >= 1 << LIMITS["levels"]:
+        return False
+    n_additions = sum(np.count_nonzero(size >> level & 1) for level in range(LIMITS["levels"]))
+    return n_additions <= 6 * size.size
+
+
+class BitGroups:
+    """A model with integer couplings (in `unit`s) as the bit-sliced kernel takes it.
+
+    Raises ValueError where it does not fit.
+    """
+
+    def __init__(self, weights, integers, *, color, heat_bath, held):
+        if integers is None:
+            raise ValueError("kernel 'bits' needs couplings and biases that are multiples of one number")
+        self.unit, couplings, biases = integers
+        self.heat_bath = heat_bath
+        indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
+        size = abs(couplings)
+        self.n_levels = int(size.max(initial=1)).bit_length()
+        total = _row_sums(size, indptr)
+        reach = (total + abs(biases)).max(initial=0) // 2 + 2  # bound of |x|
+        planes = int(reach).bit_length() + 1
+        if self.n_levels > LIMITS["levels"] or planes > (
+            _HEAT_BATH_PLANES if heat_bath else LIMITS["planes"]
+        ):
+            raise ValueError("kernel 'bits' needs smaller couplings: their sums have too many digits")
+        movers = np.flatnonzero(~held)
+        stage = stages_of(indptr, indices, held, color)[movers]
+        least = (biases - total)[movers]  # h with every partner against it
+        odd = least & 1
+        constant = (least - odd) // 2 - (0 if heat_bath else 1 - odd)
+        width = np.diff(indptr)[movers]
+        spans = self._planes(constant, total[movers], odd, planes)
+        order = np.lexsort((-width, odd, spans, stage))
+        self._group(movers[order], stage[order], odd[order], spans[order], constant[order], len(total))
+        self._neighbours(indptr, indices, couplings, len(total))
+
+    def _planes(self, constant, total, odd, most):
+        """Planes of each spin's sum x, sign included: constant <= x <= constant + total + 1 - odd."""
+        if self.heat_bath:
+            return np.full(constant.size, most)
+        bound = np.maximum(-constant - 1, constant + total + 1 - odd)
+        _, bits = np.frexp(np.maximum(bound, 1).astype(np.float64))
+        return bits + 1
+
+    def _group(self, spins, stage, odd, spans, constant, n):
+        """Cuts runs of equal stage, planes and parity into groups of 8."""
+        key = np.stack([stage, spans, odd])
+        new = np.ones(spins.size, bool)
+        new[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
+        start = np.flatnonzero(new)
+        place = np.arange(spins.size) - np.repeat(start, np.diff(np.append(start, spins.size)))
+        first = np.flatnonzero(place % 8 == 0)
+        group, lane = np.cumsum(place % 8 == 0) - 1, place % 8
+        self.groups = np.zeros(first.size, GROUP)
+        self.groups["members"] = spins[first][:, None]
+        self.groups["members"][group, lane] = spins
+        self.groups["n_planes"], self.groups["odd"] = spans[first], odd[first]
+        of_spin = np.zeros(n, np.int64)
+        of_spin[spins] = constant
+        values = of_spin[self.groups["members"]]  # (n_groups, 8)
+        for plane in range(LIMITS["planes"]):
+            self.groups["constant"][:, plane] = np.packbits(values >> plane & 1, axis=1, bitorder="little")[
+                :, 0
+            ]
+        n_stages = int(stage[-1]) + 1 if stage.size else 0
+        ends = np.searchsorted(stage[first], np.arange(n_stages), side="right")
+        self.stages = np.concatenate([[0], ends]).astype(np.int64)
+
+    def _neighbours(self, indptr, indices, couplings, n):
+        """Slots: for each plane, as many as the member with the most couplings of that bit has."""
+        members, size = self.groups["members"], abs(couplings)
+        row = np.repeat(np.arange(n), np.diff(indptr))
+        levels = []
+        for level in range(self.n_levels):
+            chosen = np.flatnonzero(size >> level & 1)
+            counts = np.bincount(row[chosen], minlength=n)
+            starts = np.cumsum(counts) - counts
+            self.groups["widths"][:, level] = counts[members].max(axis=1, initial=0)
+            levels.append((chosen, counts, starts))
+        widths = self.groups["widths"].astype(np.int64)
+        first = (np.cumsum(widths) - widths.ravel()).reshape(widths.shape)
+        self.groups["slot"] = first[:, 0]
+        n_slots = int(widths.sum())
+        self.slots = np.full((n_slots, 8), n, np.int32)
+        negative = np.zeros((n_slots, 8), bool)
+        for level, (chosen, counts, starts) in enumerate(levels):
+            for lane in range(8):
+                spin = members[:, lane]
+                n_each = counts[spin]
+                step = np.arange(n_each.sum()) - np.repeat(np.cumsum(n_each) - n_each, n_each)
+                entry = chosen[np.repeat(starts[spin], n_each) + step]
+                slot = np.repeat(first[:, level], n_each) + step
+                self.slots[slot, lane] = indices[entry]
+                negative[slot, lane] = couplings[entry] < 0
+        self.signs = np.packbits(negative, axis=1, bitorder="little").ravel()
+
+    def thresholds(self, betas) -> np.ndarray:
+        """betas (...) -> (..., row) uint64: probabilities times 2^48; see csrc/anneal/bits.c."""
+        if self.heat_bath:
+            planes = int(self.groups["n_planes"].max(initial=1))
+            at = np.arange(64) & (1 << planes) - 1
+            x = np.where(at >> planes - 1, at - (1 << planes), at)
+            field = np.concatenate([2 * x + 1, 2 * x]).astype(np.float64)
+            with np.errstate(invalid="ignore"):
+                rise = 2 * self.unit * betas[..., None] * field
+            rise[np.isnan(rise)] = 0  # infinite beta, no field
+            return _fixed(map_array(2, rise, np.empty_like(rise)))
+        # ΔE / 2 of the eight low values of j for odd and even fields, then of each bit of j.
+        cost = np.zeros(ROWS["metropolis"])
+        cost[:8] = 2 * np.arange(8) + 1
+        cost[8:16] = 2 * np.arange(8) + 2
+        cost[16:] = 2.0 ** (np.arange(16) + 1)
+        fall = -2 * self.unit * betas[..., None] * cost
+        return _fixed(map_array(0, fall, np.empty_like(fall)))
+
+
+def _fixed(p):
+    return np.minimum(np.floor(p * 2.0**_BITS + 0.5), 2.0**_BITS - 1).astype(np.uint64)
+
+
+def _row_sums(values, indptr):
+    return np.diff(np.concatenate([[0], np.cumsum(values, dtype=np.int64)])[indptr])
