@@ -106,6 +106,13 @@ typedef struct {
     int64_t n_units;
 } fnn_couplings;
 
+/* Chains of a Boltzmann machine in groups of 64; see boltzmann.c. */
+typedef struct {
+    void *lanes; /* real (n_groups, n_units, FNN_TILE): states */
+    double low, high, gain;
+    uint64_t key, step;
+} fnn_chains;
+
 /* Up to 64 probes side by side, bit and lane k being probe k. On cache lines of its own. */
 typedef struct __attribute__((aligned(64))) {
     uint64_t *states, *next; /* (n_units): next is used by synchronous updates alone */
@@ -210,6 +217,8 @@ typedef struct {
     X(void, load_couplings, (const fnn_couplings *c, fnn_probes *p))                                      \
     X(void, recall_couplings, (const fnn_couplings *c, fnn_probes *p, const int64_t *order, int64_t first, \
                                int64_t last))                                                             \
+    X(void, gibbs_sweep, (const fnn_couplings *c, const fnn_chains *chains, int64_t group,                \
+                          const int64_t *order, int64_t n_order))                                         \
     X(uint64_t, differing_probes, (const uint64_t *a, const uint64_t *b, int64_t n_units))                         \
     X(void, random_words, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile,     \
                            uint32_t *out))                                                                \

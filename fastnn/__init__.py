@@ -2,12 +2,13 @@
 
 from fastnn._config import show_config
 from fastnn._version import __version__
-from fastnn.energy import RBM, BernoulliRBM, HopfieldNetwork, IsingModel, Samples, anneal
+from fastnn.energy import RBM, BernoulliRBM, BoltzmannMachine, HopfieldNetwork, IsingModel, Samples, anneal
 from fastnn.exceptions import DivergenceError
 
 __all__ = [
     "RBM",
     "BernoulliRBM",
+    "BoltzmannMachine",
     "DivergenceError",
     "HopfieldNetwork",
     "IsingModel",

@@ -1,6 +1,7 @@
 """What must not depend on threads or instruction set, as digests: run by test_isa and test_vmath.
 
-``python fingerprints.py models`` (or vmath, hopfield) prints {name: {number of threads: digest}} as JSON.
+``python fingerprints.py models`` (or another function's name) prints {name: {number of threads: digest}}
+as JSON.
 """
 
 from __future__ import annotations
@@ -106,6 +107,20 @@ def hopfield() -> dict[str, dict[int, str]]:
     return found
 
 
+def boltzmann() -> dict[str, dict[int, str]]:
+    """Parameters and draws of Boltzmann machines."""
+    X = binary(0.3, n_samples=200)[:, :37]
+    found = {}
+    for dtype in (np.float32, np.float64):
+        for units in ("bernoulli", "spin"):
+            rows = (2 * X - 1 if units == "spin" else X).astype(dtype)
+            params = {"method": "pcd", "units": units, "n_iter": 1, "batch_size": 90, "random_state": 0}
+            runs = {n: fastnn.BoltzmannMachine(11, n_threads=n, **params).fit(rows) for n in THREADS}
+            name = f"{units}, {np.dtype(dtype).name}"
+            found[name] = {n: digest(m.weights_, m.bias_, m.sample(70, 9)) for n, m in runs.items()}
+    return found
+
+
 def arguments(dtype, n: int = 200_000) -> np.ndarray:
     """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
     rng = np.random.default_rng(0)
@@ -134,4 +149,8 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"models": models, "vmath": vmath, "hopfield": hopfield}[sys.argv[1]]()))
+    print(
+        json.dumps(
+            {"models": models, "vmath": vmath, "hopfield": hopfield, "boltzmann": boltzmann}[sys.argv[1]]()
+        )
+    )

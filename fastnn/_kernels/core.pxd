@@ -89,6 +89,11 @@ cdef extern from "fastnn.h" nogil:
         const void *bias
         int64_t n_units
 
+    ctypedef struct fnn_chains:
+        void *lanes
+        double low, high, gain
+        uint64_t key, step
+
     ctypedef struct fnn_probes:
         uint64_t *states
         uint64_t *next
@@ -173,6 +178,7 @@ cdef extern from "fastnn.h" nogil:
         void (*pattern_energies)(const fnn_memory *, const fnn_probes *, double *, double *) noexcept nogil
         void (*load_couplings)(const fnn_couplings *, fnn_probes *) noexcept nogil
         void (*recall_couplings)(const fnn_couplings *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*gibbs_sweep)(const fnn_couplings *, const fnn_chains *, int64_t, const int64_t *, int64_t) noexcept nogil
         uint64_t (*differing_probes)(const uint64_t *, const uint64_t *, int64_t) noexcept nogil
         void (*random_words)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint32_t *) noexcept nogil
         void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil

@@ -1,6 +1,7 @@
 """Energy-based models: E(v, h) = -a.v - b.h - v'Wh, and E(s) = -b.s - 1/2 s'Ws."""
 
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
+from fastnn.energy.boltzmann import BoltzmannMachine
 from fastnn.energy.hopfield import HopfieldNetwork
 from fastnn.energy.ising import IsingModel
 from fastnn.energy.partition import LogPartition
@@ -8,4 +9,13 @@ from fastnn.energy.rbm import RBM
 from fastnn.energy.samples import Samples
 from fastnn.energy.sampling import anneal
 
-__all__ = ["RBM", "BernoulliRBM", "HopfieldNetwork", "IsingModel", "LogPartition", "Samples", "anneal"]
+__all__ = [
+    "RBM",
+    "BernoulliRBM",
+    "BoltzmannMachine",
+    "HopfieldNetwork",
+    "IsingModel",
+    "LogPartition",
+    "Samples",
+    "anneal",
+]
