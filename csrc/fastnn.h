@@ -131,6 +131,42 @@ typedef struct {
     int64_t stride, nesterov;
     double rate, momentum, beta2, epsilon, decay;
 } fnn_descent;
+/* Patterns that a Hopfield network remembers, bit = 1 for +1. */
+typedef struct {
+    const uint64_t *sites; /* (n_units, words): bit mu of row i is unit i of pattern mu */
+    int64_t n_units, n_patterns, words;
+    /* Dense associative memory: half the energy that a unit gains by siding with a pattern, and the
+     * pattern's own energy, as tables of its overlap less the probe's greatest (relative) or of the
+     * overlap itself: entry x + reach, for x <= -reach entry 0. NULL for the quadratic energy. */
+    const double *slope, *level;
+    int64_t reach, relative;
+} fnn_memory;
+
+/* Couplings of a network that is given by its matrix. */
+typedef struct {
+    const void *weights; /* real (n_units, n_units), zero diagonal */
+    const void *bias;    /* real (n_units) */
+    int64_t n_units;
+} fnn_couplings;
+
+/* Chains of a Boltzmann machine in groups of 64; see boltzmann.c. */
+typedef struct {
+    void *lanes; /* real (n_groups, n_units, FNN_TILE): states */
+    double low, high, gain;
+    uint64_t key, step;
+} fnn_chains;
+
+/* Up to 64 probes side by side, bit and lane k being probe k. On cache lines of its own. */
+typedef struct __attribute__((aligned(64))) {
+    uint64_t *states, *next; /* (n_units): next is used by synchronous updates alone */
+    void *lanes; /* patterns: overlaps, fix (n_patterns + 1, width), their sum last;
+                    couplings: the states as real (n_units, width) */
+    double *energy; /* (width), couplings: see recall_units */
+    int64_t width;  /* 16, 32 or 64 */
+    uint64_t active, moved; /* probes that are to move, that did */
+    int64_t synchronous;
+} fnn_probes;
+
 /* Pairs of spins, each once: row i holds its partners j < i. For energies and moments; see states.c. */
 typedef struct {
     int64_t n_spins, stride; /* stride: words of a block of states */
@@ -230,6 +266,20 @@ typedef struct {
     X(void, small_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,                \
                             int64_t a_inner, const void *b, int64_t ldb, void *c, int64_t ldc))           \
     X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))          \
+    X(void, count_overlaps, (const uint64_t *patterns, int64_t n_patterns, const uint64_t *states,        \
+                             int64_t words, int64_t n_units, int64_t lane, fnn_probes *p))                \
+    X(void, recall_patterns, (const fnn_memory *memory, fnn_probes *p, const int64_t *order, int64_t first, \
+                              int64_t last))                                                              \
+    X(void, recall_tables, (const fnn_memory *memory, fnn_probes *p, const int64_t *order, int64_t first, \
+                            int64_t last))                                                                \
+    X(void, commit_patterns, (const fnn_memory *memory, fnn_probes *p, int64_t first, int64_t last))      \
+    X(void, pattern_energies, (const fnn_memory *memory, const fnn_probes *p, double *sums, double *tops)) \
+    X(void, load_couplings, (const fnn_couplings *c, fnn_probes *p))                                      \
+    X(void, recall_couplings, (const fnn_couplings *c, fnn_probes *p, const int64_t *order, int64_t first, \
+                               int64_t last))                                                             \
+    X(void, gibbs_sweep, (const fnn_couplings *c, const fnn_chains *chains, int64_t group,                \
+                          const int64_t *order, int64_t n_order))                                         \
+    X(uint64_t, differing_probes, (const uint64_t *a, const uint64_t *b, int64_t n_units))                         \
     X(void, random_words, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile,     \
                            uint32_t *out))                                                                \
     X(void, state_energies, (const fnn_pairs *p, const uint64_t *states, double *energies))               \

@@ -7,6 +7,8 @@ from fastnn._version import __version__
 from fastnn.energy import (
     RBM,
     BernoulliRBM,
+    BoltzmannMachine,
+    HopfieldNetwork,
     IsingModel,
     Samples,
     anneal,
@@ -25,7 +27,9 @@ _LATER = {
 __all__ = [
     "RBM",
     "BernoulliRBM",
+    "BoltzmannMachine",
     "DivergenceError",
+    "HopfieldNetwork",
     "IsingModel",
     "MLPClassifier",
     "MLPRegressor",

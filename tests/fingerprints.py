@@ -1,6 +1,7 @@
 """What must not depend on threads or instruction set, as digests: run by test_isa and test_vmath.
 
-``python fingerprints.py models`` (or annealed, vmath) prints {name: {number of threads: digest}} as JSON.
+``python fingerprints.py models`` (or another function's name) prints {name: {number of threads: digest}}
+as JSON.
 """
 
 from __future__ import annotations
@@ -115,6 +116,42 @@ def annealed() -> dict[str, dict[int, str]]:
     return found
 
 
+def hopfield() -> dict[str, dict[int, str]]:
+    """Where probes of Hopfield networks end, and the energies on the way."""
+    rng = np.random.default_rng(5)
+    patterns, X = rng.choice([-1, 1], (30, 301)), rng.choice([-1, 1], (150, 301))
+    W = rng.normal(size=(301, 301))
+    np.fill_diagonal(W, 0)
+    memory = {"hebb": {}, "sync": {"update": "sync"}, "polynomial": {"energy": "polynomial", "degree": 5}}
+    networks = {name: fastnn.HopfieldNetwork(**params).fit(patterns) for name, params in memory.items()}
+    for dtype in (np.float32, np.float64):
+        given = fastnn.HopfieldNetwork.from_weights(W.astype(dtype), max_sweeps=20)
+        W = W + W.T
+        networks[f"given, {np.dtype(dtype).name}"] = given
+    found = {}
+    for name, network in networks.items():
+        recalls = {n: network.set_params(n_threads=n).recall(X) for n in THREADS}
+        arrays = {
+            n: [r.states, r.n_sweeps] + [r.energies] * (r.energies is not None) for n, r in recalls.items()
+        }
+        found[name] = {n: digest(*of_run) for n, of_run in arrays.items()}
+    return found
+
+
+def boltzmann() -> dict[str, dict[int, str]]:
+    """Parameters and draws of Boltzmann machines."""
+    X = binary(0.3, n_samples=200)[:, :37]
+    found = {}
+    for dtype in (np.float32, np.float64):
+        for units in ("bernoulli", "spin"):
+            rows = (2 * X - 1 if units == "spin" else X).astype(dtype)
+            params = {"method": "pcd", "units": units, "n_iter": 1, "batch_size": 90, "random_state": 0}
+            runs = {n: fastnn.BoltzmannMachine(11, n_threads=n, **params).fit(rows) for n in THREADS}
+            name = f"{units}, {np.dtype(dtype).name}"
+            found[name] = {n: digest(m.weights_, m.bias_, m.sample(70, 9)) for n, m in runs.items()}
+    return found
+
+
 def arguments(dtype, n: int = 200_000) -> np.ndarray:
     """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
     rng = np.random.default_rng(0)
@@ -143,4 +180,5 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"models": models, "annealed": annealed, "vmath": vmath}[sys.argv[1]]()))
+    makers = {f.__name__: f for f in (models, annealed, hopfield, boltzmann, vmath)}
+    print(json.dumps(makers[sys.argv[1]]()))

@@ -117,6 +117,32 @@ cdef extern from "fastnn.h" nogil:
         double rate, momentum, beta2, epsilon, decay
 
     ctypedef int64_t (*fnn_loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
+    ctypedef struct fnn_memory:
+        const uint64_t *sites
+        int64_t n_units, n_patterns, words
+        const double *slope
+        const double *level
+        int64_t reach, relative
+
+    ctypedef struct fnn_couplings:
+        const void *weights
+        const void *bias
+        int64_t n_units
+
+    ctypedef struct fnn_chains:
+        void *lanes
+        double low, high, gain
+        uint64_t key, step
+
+    ctypedef struct fnn_probes:
+        uint64_t *states
+        uint64_t *next
+        void *lanes
+        double *energy
+        int64_t width
+        uint64_t active, moved
+        int64_t synchronous
+
     ctypedef struct fnn_pairs:
         int64_t n_spins, stride
         const int64_t *indptr
@@ -195,6 +221,16 @@ cdef extern from "fastnn.h" nogil:
         void (*small_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
                               void *, int64_t) noexcept nogil
         void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil
+        void (*count_overlaps)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t,
+                               fnn_probes *) noexcept nogil
+        void (*recall_patterns)(const fnn_memory *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*recall_tables)(const fnn_memory *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*commit_patterns)(const fnn_memory *, fnn_probes *, int64_t, int64_t) noexcept nogil
+        void (*pattern_energies)(const fnn_memory *, const fnn_probes *, double *, double *) noexcept nogil
+        void (*load_couplings)(const fnn_couplings *, fnn_probes *) noexcept nogil
+        void (*recall_couplings)(const fnn_couplings *, fnn_probes *, const int64_t *, int64_t, int64_t) noexcept nogil
+        void (*gibbs_sweep)(const fnn_couplings *, const fnn_chains *, int64_t, const int64_t *, int64_t) noexcept nogil
+        uint64_t (*differing_probes)(const uint64_t *, const uint64_t *, int64_t) noexcept nogil
         void (*random_words)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint32_t *) noexcept nogil
         void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil
         void (*state_moments)(const fnn_pairs *, const uint64_t *, uint64_t, int64_t *, int64_t *) noexcept nogil

@@ -2,7 +2,9 @@
 
 from fastnn.energy._enumerate import Enumeration
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
+from fastnn.energy.boltzmann import BoltzmannMachine
 from fastnn.energy.gibbs import Moments, gibbs_sample
+from fastnn.energy.hopfield import HopfieldNetwork
 from fastnn.energy.ising import IsingModel
 from fastnn.energy.partition import LogPartition
 from fastnn.energy.rbm import RBM
@@ -13,7 +15,9 @@ from fastnn.energy.tempering import Tempering, parallel_tempering
 __all__ = [
     "RBM",
     "BernoulliRBM",
+    "BoltzmannMachine",
     "Enumeration",
+    "HopfieldNetwork",
     "IsingModel",
     "LogPartition",
     "Moments",
