@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_array, csr_array, issparse
+from scipy.sparse import csr_array, issparse
 
 from fastnn.energy._enumerate import Enumeration, enumerate_states
+from fastnn.energy._graphs import from_dict, from_pairs, read_rudy
 
 _LOW = {"SPIN": -1, "BINARY": 0}
 # Asymmetry of weights that rounding explains; anything above is an error of the caller's.
@@ -116,7 +116,7 @@ class IsingModel:
         array([-1.,  0.])
         """
         if isinstance(Q, dict):
-            Q = _from_dict(Q)
+            Q = from_dict(Q)
         Q = Q.tocsr().astype(np.float64) if issparse(Q) else _real_array("Q", Q, None)
         if Q.ndim != 2 or Q.shape[0] != Q.shape[1]:
             raise ValueError(f"Q must be square, got shape {Q.shape}")
@@ -169,7 +169,7 @@ class IsingModel:
             raise ValueError("an edge joins a unit with itself")
         weights = _real_array("weights", weights, None)
         weights = np.broadcast_to(weights, (len(edges),))
-        return cls(_from_pairs(edges, weights, n), bias, vartype, offset=offset)
+        return cls(from_pairs(edges, weights, n), bias, vartype, offset=offset)
 
     @classmethod
     def from_maxcut(cls, weights) -> IsingModel:
@@ -218,7 +218,7 @@ class IsingModel:
         labels = list(bqm.variables)
         linear, (row, col, quadratic), offset = bqm.to_numpy_vectors(variable_order=labels)
         edges = np.stack([row, col], axis=1).astype(np.int64)
-        pairs = _from_pairs(edges, -np.asarray(quadratic, np.float64), len(labels))
+        pairs = from_pairs(edges, -np.asarray(quadratic, np.float64), len(labels))
         bias = -np.asarray(linear, np.float64)
         return cls(pairs, bias, bqm.vartype.name, offset=offset, labels=labels)
 
@@ -244,10 +244,10 @@ class IsingModel:
         """
         if problem not in ("maxcut", "ising"):
             raise ValueError(f"problem must be 'maxcut' or 'ising', got {problem!r}")
-        edges, weights, n = _read_rudy(path)
+        edges, weights, n = read_rudy(path)
         if problem == "ising":
             return cls.from_edges(edges, -weights, n=n)
-        return cls.from_maxcut(_from_pairs(edges, weights, n))
+        return cls.from_maxcut(from_pairs(edges, weights, n))
 
     def energy(self, S) -> np.ndarray:
         """Energies of states, in float64.
@@ -390,34 +390,3 @@ def _symmetric(weights):
         raise ValueError(f"weights must be symmetric, but w_ij and w_ji differ by up to {apart:g}")
     half = 0.5 * (weights + other)
     return _as_csr(half) if issparse(weights) else half
-
-
-def _from_pairs(edges: np.ndarray, weights: np.ndarray, n: int) -> csr_array:
-    """Symmetric CSR of pairs; repeated ones add up."""
-    i, j = edges[:, 0].astype(np.int32), edges[:, 1].astype(np.int32)
-    both = np.concatenate([weights, weights]), (np.concatenate([i, j]), np.concatenate([j, i]))
-    return csr_array(coo_array(both, shape=(n, n)))
-
-
-def _from_dict(Q: dict) -> coo_array:
-    if not Q:
-        return coo_array((0, 0))
-    at = np.array(list(Q), dtype=np.int64)
-    return coo_array(
-        (np.array(list(Q.values()), np.float64), (at[:, 0], at[:, 1])), shape=(at.max() + 1,) * 2
-    )
-
-
-def _read_rudy(path) -> tuple[np.ndarray, np.ndarray, int]:
-    text = Path(path).read_text(encoding="ascii", errors="replace")
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    try:
-        n, m = int(lines[0][0]), int(lines[0][1])
-        width = len(lines[1]) if m else 3
-        table = np.array(lines[1:], dtype=np.float64).reshape(m, width)
-        edges = table[:, :2].astype(np.int64) - 1
-        if width not in (2, 3) or (edges != table[:, :2] - 1).any():
-            raise ValueError("edges are two ints and a weight")
-    except (IndexError, ValueError) as error:
-        raise ValueError(f"{path} is not a graph file: 'n m', then m lines 'i j weight' ({error})") from None
-    return edges, table[:, 2] if width == 3 else np.ones(m), n
