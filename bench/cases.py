@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import rbm, system
+from bench import ising, rbm, system
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -76,6 +76,30 @@ def _pcd_epoch(name: str, what: str, targets: tuple[Target, ...], **size: Any) -
         per=_epochs,
         prepare=rbm.digit_rows,
         check=rbm.check_weights,
+    )
+
+
+def _updates(size: Size) -> float:
+    return size["n_reads"] * size["n_sweeps"]
+
+
+def _anneal(name: str, what: str, limit: float, reads: int, rival_reads: int, **model: Any) -> Case:
+    """Rivals take their reads in turn, so fewer of them tell the time of each."""
+    fewer = {"n_reads": rival_reads}
+    return Case(
+        f"anneal_{name}",
+        f"{what}, {reads} reads x 1000 sweeps, conversion included; time per read and sweep",
+        {
+            "fastnn": Party(ising.fastnn_anneal),
+            "dwave": Party(ising.dwave_anneal, size=fewer),
+            "openjij": Party(ising.openjij_anneal, size=fewer),
+        },
+        size={"width": 0, **model, "n_reads": reads, "n_sweeps": 1000},
+        tiny={"side": 8, "width": 4, "n_reads": 2, "n_sweeps": 200},
+        targets=(Target("dwave", limit),),
+        per=_updates,
+        prepare=ising.model,
+        check=ising.check_energies,
     )
 
 
@@ -197,5 +221,11 @@ CASES = table(
             measure="value",
             prepare=rbm.trained_model,
         ),
+        _anneal("cubic", "3-D +-1 lattice of 16^3", 220, 512, 4, kind="cubic", side=16),
+        _anneal("random", "max-cut, 2000 units of degree 20", 90, 64, 8, kind="random", side=2000, width=20),
+        _anneal("torus", "torus of 100 x 200, +-1", 120, 64, 1, kind="torus", side=100, width=200),
+        _anneal("gauss", "3-D lattice of 16^3, Gaussian", 50, 64, 8, kind="cubic_gauss", side=16),
+        _anneal("sk", "all pairs of 1000 units, Gaussian", 25, 64, 1, kind="sk", side=1000),
+        _anneal("one_read", "max-cut, 2000 units of degree 20", 3, 1, 1, kind="random", side=2000, width=20),
     )
 )

@@ -137,6 +137,7 @@ typedef struct {
 #define FNN_THRESHOLD_BITS 48
 #define FNN_METROPOLIS_ROW 32
 #define FNN_HEAT_BATH_ROW 128
+#define FNN_MASK_WORDS (FNN_THRESHOLD_BITS * FNN_HEAT_BATH_ROW) /* of a table of anneal_bits_begin */
 #define FNN_PLANES 16 /* bit planes of a sum, its sign included */
 #define FNN_LEVELS 8  /* bits of a coupling */
 
@@ -225,9 +226,10 @@ typedef struct {
     X(void, state_energies, (const fnn_pairs *p, const uint64_t *states, double *energies))               \
     X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
                             int64_t *equal))                                                              \
-    X(void, swap_states, (uint64_t *x, uint64_t *y, uint64_t mask, int64_t n))                            \
-    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1))      \
-    X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1))
+    X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                    \
+    X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                     \
+    X(void, anneal_bits_begin, (const fnn_spins *m, int64_t block, int64_t sweep, void *table))           \
+    X(void, anneal_bits_part, (const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

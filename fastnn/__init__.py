@@ -2,7 +2,17 @@
 
 from fastnn._config import show_config
 from fastnn._version import __version__
-from fastnn.energy import RBM, BernoulliRBM, BoltzmannMachine, HopfieldNetwork, IsingModel, Samples, anneal
+from fastnn.energy import (
+    RBM,
+    BernoulliRBM,
+    BoltzmannMachine,
+    HopfieldNetwork,
+    IsingModel,
+    Samples,
+    anneal,
+    gibbs_sample,
+    parallel_tempering,
+)
 from fastnn.exceptions import DivergenceError
 
 __all__ = [
@@ -15,5 +25,7 @@ __all__ = [
     "Samples",
     "__version__",
     "anneal",
+    "gibbs_sample",
+    "parallel_tempering",
     "show_config",
 ]

@@ -14,12 +14,22 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastnn import _tiles
+from fastnn._landscapes import energy_landscape, energy_trace, transition_probability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-__all__ = ["filters", "histograms", "history", "images", "reconstructions"]
+__all__ = [
+    "energy_landscape",
+    "energy_trace",
+    "filters",
+    "histograms",
+    "history",
+    "images",
+    "reconstructions",
+    "transition_probability",
+]
 
 _INK = "#1f4e79"
 
@@ -161,9 +171,7 @@ def filters(
     which = "" if len(tiles) == n_all else f"{len(tiles)} of "
     ax.set_title(f"Weights of {which}{n_all} hidden units")
     # An inset keeps the bar exactly as high as the grid, whatever the grid's proportions.
-    bar = ax.figure.colorbar(
-        ax.images[0], cax=ax.inset_axes((1.02, 0.0, 0.025, 1.0)), extend="both"
-    )
+    bar = ax.figure.colorbar(ax.images[0], cax=ax.inset_axes((1.02, 0.0, 0.025, 1.0)), extend="both")
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize="small", length=2)
     return ax
@@ -226,9 +234,7 @@ def reconstructions(
     if hasattr(model, "reconstruct"):
         model = model.reconstruct(X)
     elif hasattr(model, "fit"):
-        raise TypeError(
-            f"{type(model).__name__} has no method reconstruct; give an array of reconstructions"
-        )
+        raise TypeError(f"{type(model).__name__} has no method reconstruct; give an array of reconstructions")
     stack = {"original": X, "reconstruction": model, **(rows or {})}
     tiles = []
     for label, values in stack.items():

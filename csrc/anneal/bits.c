@@ -18,11 +18,21 @@
 #include "wide.h"
 
 #if FASTNN_REAL == 32 /* nothing here is real: one copy serves both */
-#define TWIN(isa) FN_EXPAND_TWIN(isa)
-#define FN_EXPAND_TWIN(isa) fnn_anneal_bits_f64_##isa
-void TWIN(FASTNN_ISA)(const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1);
-void FN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1) {
-    TWIN(FASTNN_ISA)(m, block, part, t0, t1);
+#define TWIN_PASTE(name, isa) fnn_##name##_f64_##isa
+#define TWIN_EXPAND(name, isa) TWIN_PASTE(name, isa)
+#define TWIN(name) TWIN_EXPAND(name, FASTNN_ISA)
+void TWIN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1);
+void TWIN(anneal_bits_begin)(const fnn_spins *m, int64_t block, int64_t sweep, void *table);
+void TWIN(anneal_bits_part)(const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table);
+
+void FN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
+    TWIN(anneal_bits)(m, block, t0, t1);
+}
+void FN(anneal_bits_begin)(const fnn_spins *m, int64_t block, int64_t sweep, void *table) {
+    TWIN(anneal_bits_begin)(m, block, sweep, table);
+}
+void FN(anneal_bits_part)(const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table) {
+    TWIN(anneal_bits_part)(m, block, part, t, table);
 }
 #else
 
@@ -194,33 +204,46 @@ static void update_any(const fnn_spins *m, const fnn_group *g, uint64_t *states,
     }
 }
 
-/* Steps t0 .. t1 - 1 of a block of 64 reads: a step is a stage (uncoupled groups, of which this is part
- * `part` of n_parts) or, in random order, one group. */
-void FN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1) {
+static int64_t row_of(const fnn_spins *m, int64_t block, int64_t sweep, masks *table) {
+    int row = m->heat_bath ? ROW_HEAT_BATH : ROW_METROPOLIS;
+    int64_t at = block / m->blocks_per_rung * m->n_sweeps + sweep;
+    spread_thresholds(m->thresholds + at * row, row, table);
+    return sweep;
+}
+
+/* A part of a stage, or a group drawn at random. */
+static void walk_part(const fnn_spins *m, int64_t block, int64_t part, int64_t stage, const masks *table) {
     uint64_t *states = (uint64_t *)m->states + block * m->stride;
     uint64_t *seat = m->streams + (block * m->n_parts + part) * XORO_WORDS;
-    int row = m->heat_bath ? ROW_HEAT_BATH : ROW_METROPOLIS;
+    wide_stream stream = wide_load_stream(seat);
+    int64_t begin = m->random_order ? 0 : m->stages[stage], n = m->random_order ? 0 : m->stages[stage + 1] - begin;
+    int64_t first = begin + n * part / m->n_parts, last = begin + n * (part + 1) / m->n_parts;
+    if (m->random_order) {
+        wide word = wide_next(&stream);
+        first = (int64_t)((word.v[0][0] >> 32) * (uint64_t)m->n_sites >> 32);
+        last = first + 1;
+    }
+    for (int64_t g = first; g < last; g++) update_any(m, m->groups + g, states, &stream, table);
+    wide_store_stream(seat, &stream);
+}
+
+/* Steps t0 .. t1 - 1 of a block of 64 reads: a step is a stage (uncoupled groups, in n_parts parts with
+ * streams of their own) or, in random order, one group. */
+void FN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
     int64_t spread = -1;
     masks table;
-    wide_stream stream = wide_load_stream(seat);
     for (int64_t t = t0; t < t1; t++) {
-        int64_t sweep = t / m->n_sites, stage = t % m->n_sites, first = stage, last = stage + 1;
-        if (sweep != spread) {
-            int64_t at = block / m->blocks_per_rung * m->n_sweeps + sweep;
-            spread_thresholds(m->thresholds + at * row, row, &table);
-            spread = sweep;
-        }
-        if (m->random_order) {
-            wide word = wide_next(&stream);
-            first = (int64_t)((word.v[0][0] >> 32) * (uint64_t)m->n_sites >> 32);
-            last = first + 1;
-        } else {
-            int64_t n = m->stages[stage + 1] - m->stages[stage];
-            first = m->stages[stage] + n * part / m->n_parts;
-            last = m->stages[stage] + n * (part + 1) / m->n_parts;
-        }
-        for (int64_t g = first; g < last; g++) update_any(m, m->groups + g, states, &stream, &table);
+        if (t / m->n_sites != spread) spread = row_of(m, block, t / m->n_sites, &table);
+        for (int64_t part = 0; part < m->n_parts; part++) walk_part(m, block, part, t % m->n_sites, &table);
     }
-    wide_store_stream(seat, &stream);
+}
+
+/* The same in pieces that may run side by side: the masks of a sweep, then any part of any of its steps. */
+void FN(anneal_bits_begin)(const fnn_spins *m, int64_t block, int64_t sweep, void *table) {
+    row_of(m, block, sweep, table);
+}
+
+void FN(anneal_bits_part)(const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table) {
+    walk_part(m, block, part, t % m->n_sites, table);
 }
 #endif

@@ -34,6 +34,17 @@ INLINE vfix lanes_of(uint32_t bits) {
 #endif
 }
 
+/* h + weight in the lanes whose bit is set. */
+INLINE vfix add_where(vfix h, uint32_t bits, vfix weight) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return (vfix)_mm512_mask_add_epi32((__m512i)h, (__mmask16)bits, (__m512i)h, (__m512i)weight);
+#elif FASTNN_VEC == 64
+    return (vfix)_mm512_mask_add_epi64((__m512i)h, (__mmask8)bits, (__m512i)h, (__m512i)weight);
+#else
+    return h + (weight & lanes_of(bits));
+#endif
+}
+
 typedef struct {
     vu64 a[N_WORDS], b[N_WORDS];
 } stream;
@@ -135,13 +146,12 @@ INLINE void fields(const fnn_spins *m, const uint32_t *states, int64_t i, vfix h
     for (int64_t k = m->indptr[i]; k < m->indptr[i + 1]; k++) {
         uint32_t word = states[m->indices[k]];
         vfix weight = splat_fix(weights[k]);
-        for (int v = 0; v < N_VECTORS; v++) h[v] += weight & lanes_of(word >> (v * LANES));
+        for (int v = 0; v < N_VECTORS; v++) h[v] = add_where(h[v], word >> (v * LANES), weight);
     }
 }
 
 /* Updates t0 .. t1 - 1 of a block of 32 reads, of which every sweep has n_sites. */
-void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t part, int64_t t0, int64_t t1) {
-    (void)part; /* a block is one part */
+void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
     uint32_t *states = (uint32_t *)m->states + block * m->stride;
     uint64_t *seat = m->streams + block * XORO_WORDS;
     stream s = load_stream(seat);

@@ -23,7 +23,7 @@ void FN(state_energies)(const fnn_pairs *p, const uint64_t *states, double *ener
         for (int64_t k = p->indptr[i]; k < p->indptr[i + 1]; k++) {
             uint64_t word = states[p->indices[k]];
             double weight = p->factor * p->weights[k];
-            for (int r = 0; r < 64; r++) field[r] += (double)(word >> r & 1) * weight;
+            for (int r = 0; r < 64; r++) field[r] += word >> r & 1 ? weight : 0.0;
         }
         uint64_t word = states[i];
         double down = p->binary ? 0.0 : -1.0;
@@ -37,14 +37,5 @@ void FN(state_moments)(const fnn_pairs *p, const uint64_t *states, uint64_t mask
         ups[i] += __builtin_popcountll(states[i] & mask);
         for (int64_t k = p->indptr[i]; k < p->indptr[i + 1]; k++)
             equal[k] += __builtin_popcountll(~(states[i] ^ states[p->indices[k]]) & mask);
-    }
-}
-
-/* Exchanges the reads of the mask between two sets of states. */
-void FN(swap_states)(uint64_t *x, uint64_t *y, uint64_t mask, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t apart = (x[i] ^ y[i]) & mask;
-        x[i] ^= apart;
-        y[i] ^= apart;
     }
 }

@@ -13,6 +13,7 @@ from openmp cimport omp_get_wtime
 from .core cimport (
     FNN_HEAT_BATH_ROW,
     FNN_LEVELS,
+    FNN_MASK_WORDS,
     FNN_METROPOLIS_ROW,
     FNN_PLANES,
     FNN_STREAM_SPINS,
@@ -38,8 +39,10 @@ from .gibbs cimport address, aligned
 cdef int64_t STREAM_WORDS = 32
 # Seconds that a phase of a walk takes: short against the wait after Ctrl-C, long against a phase's cost.
 cdef double PHASE_SECONDS = 0.01
+cdef int64_t MOST_STEPS = 1 << 30
 
-# Fewest groups of a stage that a part of it is worth: some 4 microseconds against a phase's 0.3.
+# Fewest groups of a stage that a part of it is worth: some 6 microseconds, against a phase's 0.3 and lines of
+# the states that go from core to core.
 cdef int64_t PART_GROUPS = 64
 cdef int64_t MAX_PARTS = 8
 # Sweeps whose thresholds are made ready at a time.
@@ -72,31 +75,22 @@ cdef struct walk_task:
     const fnn_rooms *rooms
     const fnn_spins *spins
     int64_t kernel, t0, t1
-
-
-cdef void walk_part(walk_task *w, int64_t block, int64_t part, int64_t t0, int64_t t1) noexcept nogil:
-    if w.kernel == BITS:
-        w.rooms.anneal_bits(w.spins, block, part, t0, t1)
-    else:
-        w.rooms.anneal_lanes(w.spins, block, part, t0, t1)
+    uint64_t *masks
 
 
 cdef void block_item(void *context, int64_t block, int64_t worker) noexcept nogil:
-    """Steps t0 .. t1 - 1 of one block, its parts in turn."""
+    """Steps t0 .. t1 - 1 of one block."""
     cdef walk_task *w = <walk_task *>context
-    cdef int64_t t, part
-    if w.spins.n_parts == 1:
-        walk_part(w, block, 0, w.t0, w.t1)
-        return
-    for t in range(w.t0, w.t1):
-        for part in range(w.spins.n_parts):
-            walk_part(w, block, part, t, t + 1)
+    if w.kernel == BITS:
+        w.rooms.anneal_bits(w.spins, block, w.t0, w.t1)
+    else:
+        w.rooms.anneal_lanes(w.spins, block, w.t0, w.t1)
 
 
 cdef void part_item(void *context, int64_t item, int64_t worker) noexcept nogil:
     """Step t0 of one part of one block."""
     cdef walk_task *w = <walk_task *>context
-    walk_part(w, item // w.spins.n_parts, item % w.spins.n_parts, w.t0, w.t1)
+    w.rooms.anneal_bits_part(w.spins, item // w.spins.n_parts, item % w.spins.n_parts, w.t0, w.masks)
 
 
 cdef struct walk_job:
@@ -106,27 +100,38 @@ cdef struct walk_job:
     double deadline
 
 
+cdef void walk_by_parts(fnn_team *team, walk_job *job, int64_t stop) noexcept nogil:
+    """Steps up to `stop`, the parts of each step side by side; all blocks share their betas."""
+    cdef walk_task *w = &job.task
+    cdef int64_t made = -1
+    while w.t0 < stop:
+        if w.t0 // w.spins.n_sites != made:
+            made = w.t0 // w.spins.n_sites
+            w.rooms.anneal_bits_begin(w.spins, 0, made, w.masks)
+        team_run(team, part_item, w, job.n_blocks * w.spins.n_parts)
+        w.t0 += 1
+
+
 cdef void lead_walk(fnn_team *team, void *context) noexcept nogil:
     """Phases of `chunk` steps of all blocks, or of one step of all parts where blocks are fewer than threads.
 
     Neither shows: parts have streams of their own whoever moves them.
     """
     cdef walk_job *job = <walk_job *>context
-    cdef bint by_parts = job.n_blocks < team.n_workers and job.task.spins.n_parts > 1
+    cdef const fnn_spins *spins = job.task.spins
+    cdef bint by_parts = (job.n_blocks < team.n_workers and spins.n_parts > 1
+                          and spins.blocks_per_rung == job.n_blocks)
     cdef double before, now = omp_get_wtime()
-    cdef int64_t stop
     while job.task.t0 < job.end:
-        stop = min(job.end, job.task.t0 + job.chunk)
+        job.task.t1 = min(job.end, job.task.t0 + job.chunk)
         before = now
-        while job.task.t0 < stop:
-            job.task.t1 = job.task.t0 + 1 if by_parts else stop
-            if by_parts:
-                team_run(team, part_item, &job.task, job.n_blocks * job.task.spins.n_parts)
-            else:
-                team_run(team, block_item, &job.task, job.n_blocks)
+        if by_parts:
+            walk_by_parts(team, job, job.task.t1)
+        else:
+            team_run(team, block_item, &job.task, job.n_blocks)
             job.task.t0 = job.task.t1
         now = omp_get_wtime()
-        if now - before < PHASE_SECONDS / 2:
+        if now - before < PHASE_SECONDS / 2 and job.chunk < MOST_STEPS:
             job.chunk *= 2
         elif now - before > 2 * PHASE_SECONDS:
             job.chunk = max(job.chunk // 2, 1)
@@ -146,14 +151,14 @@ cdef class Walk:
     cdef int64_t kernel, n_blocks, chunk
     cdef list held
     cdef readonly object states
-    cdef object thresholds
+    cdef object thresholds, masks
 
     def __init__(self, kernel, real, states, *, bint random_order, bint heat_bath, int64_t n_rungs):
         self.rooms = rooms_for(real)
         self.kernel = KERNELS[kernel][0]
         self.states = states
         self.n_blocks = states.shape[0]
-        self.chunk = 64
+        self.chunk = 1
         self.held = [states]
         self.spins.n_spins, self.spins.stride = states.shape[1] - 1, states.shape[1]
         self.spins.states = address(states)
@@ -182,11 +187,14 @@ cdef class Walk:
         self.spins.slots, self.spins.signs = <int32_t *>address(slots), <uint8_t *>address(signs)
         self.spins.n_levels = n_levels
         self.thresholds = thresholds
+        self.masks = aligned((FNN_MASK_WORDS,), np.uint64)
         if self.spins.random_order:
             self.spins.n_sites = groups.size
         else:
             self.spins.n_sites = stages.size - 1
-            self.spins.n_parts = min(MAX_PARTS, max(int(np.diff(stages).max(initial=0)) // PART_GROUPS, 1))
+            widest = int(np.diff(stages).max(initial=0))
+            while self.spins.n_parts < MAX_PARTS and widest >= 2 * self.spins.n_parts * PART_GROUPS:
+                self.spins.n_parts *= 2
         self._seed(key)
         return self
 
@@ -226,6 +234,7 @@ cdef class Walk:
         if self.kernel == BITS:
             table = self.thresholds(betas)
             self.spins.thresholds = <uint64_t *>address(table)
+            job.task.masks = <uint64_t *>address(self.masks)
         job.watch = watch_begin()
         job.deadline = deadline
         with nogil:
@@ -326,6 +335,11 @@ cdef class Pairs:
         self.pairs.weights, self.pairs.constant = <double *>address(weights), <double *>address(constant)
         self.pairs.factor, self.pairs.binary = 1.0 if binary else 2.0, binary
 
+    def coordinates(self):
+        """(rows, columns) of the pairs, int64."""
+        indptr, indices = self.held[:2]
+        return np.repeat(np.arange(self.pairs.n_spins), np.diff(indptr)), indices.astype(np.int64)
+
     def energies(self, states, int n_threads):
         """(n_blocks * 64,) energies of words (n_blocks, n + 1) of 64 reads."""
         cdef pairs_job job
@@ -362,9 +376,3 @@ cdef class Pairs:
         with nogil:
             for block in range(n_blocks):
                 self.rooms.state_moments(&self.pairs, at + block * self.pairs.stride, mask[block], up, same)
-
-
-def swap_reads(x, y, uint64_t mask):
-    """Exchange the masked reads between two rows of words."""
-    cdef const fnn_rooms *rooms = rooms_for(np.float64)
-    rooms.swap_states(<uint64_t *>address(x), <uint64_t *>address(y), mask, x.size)

@@ -16,6 +16,7 @@ cdef extern from "fastnn.h" nogil:
         FNN_THRESHOLD_BITS
         FNN_METROPOLIS_ROW
         FNN_HEAT_BATH_ROW
+        FNN_MASK_WORDS
         FNN_PLANES
         FNN_LEVELS
         FNN_STREAM_SWEEPS
@@ -183,9 +184,10 @@ cdef extern from "fastnn.h" nogil:
         void (*random_words)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint32_t *) noexcept nogil
         void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil
         void (*state_moments)(const fnn_pairs *, const uint64_t *, uint64_t, int64_t *, int64_t *) noexcept nogil
-        void (*swap_states)(uint64_t *, uint64_t *, uint64_t, int64_t) noexcept nogil
-        void (*anneal_lanes)(const fnn_spins *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
-        void (*anneal_bits)(const fnn_spins *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
+        void (*anneal_lanes)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil
+        void (*anneal_bits)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil
+        void (*anneal_bits_begin)(const fnn_spins *, int64_t, int64_t, void *) noexcept nogil
+        void (*anneal_bits_part)(const fnn_spins *, int64_t, int64_t, int64_t, const void *) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

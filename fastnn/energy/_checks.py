@@ -41,3 +41,11 @@ def check_clamp(model, clamp):
             f"clamp must be a boolean mask of shape ({model.n},), got {clamp.dtype} {clamp.shape}"
         )
     return clamp
+
+
+def check_beta(name: str, beta) -> float:
+    """A finite inverse temperature that is not negative."""
+    beta = check_real(name, beta)
+    if not np.isfinite(beta):
+        raise ValueError(f"{name} must be finite, got {beta}")
+    return beta

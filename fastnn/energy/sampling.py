@@ -1,4 +1,4 @@
-"""Simulated annealing and Gibbs sampling of Ising models."""
+"""Simulated annealing of Ising models."""
 
 from __future__ import annotations
 
@@ -6,98 +6,13 @@ import time
 
 import numpy as np
 
-from fastnn._validation import check_n_threads, random_key
-from fastnn.energy._checks import check_choice, check_clamp, check_count, check_real
-from fastnn.energy._plans import ACCEPTANCES, ORDERS, Plan, pairs_of, start_words, words_of_64
+from fastnn.energy._checks import check_real
+from fastnn.energy._run import Run, check_model
 from fastnn.energy._schedules import schedule_betas
-from fastnn.energy.ising import IsingModel
 from fastnn.energy.samples import Samples
 
-KERNEL_NAMES = ("auto", "bits", "lanes")
-OBSERVABLES = ("energy", "magnetisation")
-# Error of beta times an energy difference: of the coldest sweep of an annealing, and of a fixed beta.
-_ANNEALING_ERROR, _SAMPLING_ERROR = 0.01, 1e-4
-# Seconds between two looks at a callback or a time limit.
-_PATIENCE = 0.1
-
-
-class _Run:
-    """One call of a sampler: the plan, the walk, and what is looked at between its sweeps."""
-
-    def __init__(self, model, *, num_reads, beta, error, kernel, order, acceptance, initial_states, clamp,
-                 seed, n_threads, observables=(), betas_per_read=1):  # fmt: skip
-        if not isinstance(model, IsingModel):
-            raise TypeError(f"model must be an IsingModel, got {type(model).__name__}")
-        self.num_reads = check_count("num_reads", num_reads, 1)
-        self.model = model
-        check_choice("kernel", kernel, KERNEL_NAMES)
-        check_choice("order", order, ORDERS)
-        check_choice("acceptance", acceptance, ACCEPTANCES)
-        for name in observables:
-            check_choice("observables", name, OBSERVABLES)
-        self.clamp = check_clamp(model, clamp)
-        if initial_states is not None:
-            initial_states = model.check_states(initial_states, "initial_states")
-            initial_states = np.broadcast_to(np.atleast_2d(initial_states), self._shape(initial_states))
-        elif self.clamp is not None:
-            raise ValueError("clamp needs initial_states: they say at which values units are held")
-        self.n_threads = check_n_threads(n_threads)
-        self.plan = Plan(
-            model, kernel=kernel, order=order, acceptance=acceptance, clamp=self.clamp, beta=beta, error=error
-        )
-        self.key = random_key(seed)
-        words = start_words(self.plan, self.num_reads, initial_states, self.key)
-        self.words = np.concatenate([words] * betas_per_read) if betas_per_read > 1 else words
-        self.walk = self.plan.walk(self.words, self.key, betas_per_read)
-        self.pairs = pairs_of(model)
-        self.observed = {name: [] for name in observables}
-
-    def _shape(self, states):
-        if states.ndim == 2 and len(states) != self.num_reads:
-            raise ValueError(f"initial_states has {len(states)} rows for num_reads={self.num_reads}")
-        return self.num_reads, self.model.n
-
-    def sweep(self, betas, look=None) -> int:
-        """All sweeps of betas (n_rungs, n_sweeps), or until look(sweeps done) is true; how many were done."""
-        n_sites, n_sweeps = self.walk.n_steps, betas.shape[1]
-        betas = np.ascontiguousarray(betas, dtype=np.float64)
-        if n_sites == 0:
-            return n_sweeps
-        t, end = 0, n_sites * n_sweeps
-        while t < end:
-            goal = min(end, (t // n_sites + 1) * n_sites) if self.observed else end
-            patience = np.inf if look is None else _PATIENCE
-            t = self.walk.advance(betas, t, goal, patience, self.n_threads)
-            if t % n_sites == 0 and self.observed:
-                self.observe()
-            if look is not None and look(t // n_sites):
-                break
-        return t // n_sites
-
-    def energies(self) -> np.ndarray:
-        """(num_reads,) energies of the states as they are."""
-        found = self.pairs.energies(words_of_64(self.words), self.n_threads)
-        return found[: self.num_reads] + self.model.offset
-
-    def observe(self) -> None:
-        for name, values in self.observed.items():
-            values.append(self.energies() if name == "energy" else self.magnetisations())
-
-    def magnetisations(self) -> np.ndarray:
-        """(num_reads,) mean over units of their values."""
-        ups = self.pairs.ups(words_of_64(self.words))[: self.num_reads]
-        low, n = self.model.low, max(self.model.n, 1)
-        return low + (1 - low) * ups / n
-
-    def samples(self, info) -> Samples:
-        info = {
-            "kernel": self.plan.kernel,
-            "precision": np.dtype(self.plan.real).name,
-            "n_threads": self.n_threads,
-            **info,
-        }
-        recorded = {name: np.array(values).T for name, values in self.observed.items() if values}
-        return Samples(self.model, self.words, self.energies(), info, recorded)
+# Error of beta times an energy difference that is allowed in the coldest sweep.
+_ERROR = 0.01
 
 
 def anneal(
@@ -108,7 +23,7 @@ def anneal(
     schedule="geometric",
     beta_range=None,
     acceptance="metropolis",
-    order="sequential",
+    order="color",
     initial_states=None,
     clamp=None,
     time_limit=None,
@@ -138,9 +53,10 @@ def anneal(
         1/2 against all its couplings; cold enough that 0.01 spins flip against the least coupling in the
         last sweep.
     acceptance : {"metropolis", "heat_bath"}, default="metropolis"
-    order : {"sequential", "random", "color"}, default="sequential"
-        Units in their order, drawn with replacement (all reads of a block share the site, never the draw),
-        or colour by colour of a greedy colouring, uncoupled units together.
+    order : {"color", "sequential", "random"}, default="color"
+        Units colour by colour of a greedy colouring, uncoupled units together, which is fastest; in their own
+        order; or drawn with replacement. All reads of a block share the site, never the draw; the kernel
+        "bits" draws groups of up to 8 uncoupled units.
     initial_states : array-like of shape (num_reads, n) or (n,), default=None
         None: fair coins.
     clamp : array-like of bool of shape (n,), default=None
@@ -181,14 +97,13 @@ def anneal(
     >>> samples.best_energy
     -10.0
     """
-    if not isinstance(model, IsingModel):
-        raise TypeError(f"model must be an IsingModel, got {type(model).__name__}")
+    check_model(model)
     began = time.perf_counter()
     betas = schedule_betas(model, schedule, beta_range, num_sweeps)
     limit = np.inf if time_limit is None else check_real("time_limit", time_limit)
     finite = betas[np.isfinite(betas)]
-    run = _Run(
-        model, num_reads=num_reads, beta=finite.max(initial=0.0), error=_ANNEALING_ERROR,
+    run = Run(
+        model, num_reads=num_reads, beta=finite.max(initial=0.0), error=_ERROR,
         kernel=kernel, order=order,
         acceptance=acceptance, initial_states=initial_states, clamp=clamp, seed=seed,
         n_threads=n_threads, observables=observables,
@@ -204,7 +119,7 @@ def anneal(
     watched = callback is not None or time_limit is not None
     done = run.sweep(betas[None], look if watched else None)
     if polish and not stopped:
-        _descend(run)
+        run.descend()
     swept = time.perf_counter()
     samples = run.samples(
         {
@@ -219,16 +134,3 @@ def anneal(
     seconds = {"preparing": started - began, "sweeping": swept - started, "finishing": ended - swept}
     samples.info["seconds"] = seconds
     return samples
-
-
-def _descend(run) -> None:
-    """Zero-temperature sweeps until no energy falls any more."""
-    cold, before = np.full((1, 8), np.inf), run.energies()
-    observed, run.observed = run.observed, {}
-    while True:
-        run.sweep(cold)
-        after = run.energies()
-        if not (after < before).any():
-            break
-        before = after
-    run.observed = observed

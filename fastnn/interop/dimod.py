@@ -12,7 +12,7 @@ try:
     import dimod
 except ImportError as error:
     raise ImportError(
-        'fastnn.interop.dimod needs dimod; install it with: pip install "fastnn[dimod]"'
+        'fastnn.interop.dimod needs dimod; install it with: pip install "fastnn[ising]"'
     ) from error
 
 from fastnn._validation import check_n_threads
