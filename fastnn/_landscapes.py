@@ -60,7 +60,7 @@ def energy_trace(
     ax = _axes(ax, (5.2, 3.4))
     alpha = max(0.15, min(1.0, 4 / len(traces)))
     ax.plot(np.arange(traces.shape[1]), traces.T, color=_INK, alpha=alpha, linewidth=1.2)
-    ax.set(xlabel="sweep", ylabel="energy")
+    ax.set(xlabel="sweep", ylabel="energy", shrink=0.6)
     ax.spines[["top", "right"]].set_visible(False)
     if title is not None:
         ax.set_title(title)
@@ -128,10 +128,10 @@ def energy_landscape(
     overlaps = network.overlap(states, chosen)
     ax = _axes(ax, (5.4, 4.4))
     drawn = ax.tricontourf(*overlaps.T, network.energy(states), levels=24, cmap=cmap)
-    ax.figure.colorbar(drawn, ax=ax, label="energy")
+    ax.figure.colorbar(drawn, ax=ax, label="energy", shrink=0.6)
     marks = network.overlap(chosen, chosen)
-    ax.plot(*marks.T, "o", color="white", markeredgecolor="black")
-    ax.plot(*-marks.T, "o", color="none", markeredgecolor="white")
+    ax.plot(*marks.T, "o", color="white", markeredgecolor="black", clip_on=False)
+    ax.plot(*-marks.T, "o", color="none", markeredgecolor="0.5", clip_on=False)
     ax.set(xlabel="overlap with the first pattern", ylabel="overlap with the second pattern", aspect="equal")
     return ax
 
