@@ -60,7 +60,7 @@ def energy_trace(
     ax = _axes(ax, (5.2, 3.4))
     alpha = max(0.15, min(1.0, 4 / len(traces)))
     ax.plot(np.arange(traces.shape[1]), traces.T, color=_INK, alpha=alpha, linewidth=1.2)
-    ax.set(xlabel="sweep", ylabel="energy", shrink=0.6)
+    ax.set(xlabel="sweep", ylabel="energy")
     ax.spines[["top", "right"]].set_visible(False)
     if title is not None:
         ax.set_title(title)
