@@ -14,9 +14,7 @@ from fastnn import plot
 X_train, X_test = train_test_split(load_digits().data / 16, test_size=0.2, random_state=0)
 
 # Grey levels are probabilities of ink: every visit of an image draws it afresh in black and white.
-rbm = fastnn.RBM(
-    64, learning_rate=0.05, batch_size=10, n_iter=30, binarize="sample", random_state=0
-)
+rbm = fastnn.RBM(64, learning_rate=0.05, batch_size=10, n_iter=30, binarize="sample", random_state=0)
 rbm.fit(X_train, X_val=X_test)
 
 figure = plt.figure(figsize=(11, 8), layout="constrained")

@@ -15,12 +15,23 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastnn import _tiles
 from fastnn._graph import network_graph
+from fastnn._landscapes import energy_landscape, energy_trace, transition_probability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-__all__ = ["filters", "histograms", "history", "images", "network_graph", "reconstructions"]
+__all__ = [
+    "energy_landscape",
+    "energy_trace",
+    "filters",
+    "histograms",
+    "history",
+    "images",
+    "network_graph",
+    "reconstructions",
+    "transition_probability",
+]
 
 _INK = "#1f4e79"
 
