@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import get_blas_funcs, pinvh
 
-from fastnn._kernels.source import Source
 from fastnn._kernels.hopfield import Recall, retrieve
+from fastnn._kernels.source import Source
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import real_dtype
 
