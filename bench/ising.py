@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench.table import Call, Job, WrongAnswer
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bench.digits import Digits
 
 
 def _torus(dims: tuple[int, ...]) -> np.ndarray:
+    import numpy as np
+
     at = np.arange(int(np.prod(dims))).reshape(dims)
     pairs = [np.stack([at.ravel(), np.roll(at, -1, d).ravel()], 1) for d in range(len(dims))]
     return np.concatenate(pairs)
@@ -25,6 +27,8 @@ def model(digits: Digits, *, kind: str, side: int, width: int) -> dict[str, Any]
     side units of mean degree width, all -1 (max-cut, as G-set's G22). sk: side units, all pairs, Gaussian of
     variance 1/side. The digits are not used.
     """
+    import numpy as np
+
     rng = np.random.default_rng(1)
     if kind == "sk":
         edges = np.stack(np.triu_indices(side, 1), axis=1)
@@ -60,6 +64,7 @@ def fastnn_anneal(job: Job) -> Call:
 
 def dwave_anneal(job: Job) -> Call:
     import dimod
+    import numpy as np
     from dwave.samplers import SimulatedAnnealingSampler
 
     data, size = job.arrays(), job.size
@@ -76,6 +81,7 @@ def dwave_anneal(job: Job) -> Call:
 
 
 def openjij_anneal(job: Job) -> Call:
+    import numpy as np
     import openjij
 
     data, size = job.arrays(), job.size
@@ -91,7 +97,6 @@ def openjij_anneal(job: Job) -> Call:
 
 def check_energies(job: Job, energies: np.ndarray) -> None:
     """Annealing must have cooled: one standard deviation of a random state's energy below zero."""
-    weights = np.abs(job.arrays()["weights"])
-    spread = np.sqrt((weights**2).sum())
+    spread = float((job.arrays()["weights"] ** 2).sum()) ** 0.5
     if not energies.mean() < -spread:
         raise WrongAnswer(f"mean energy {energies.mean():g} is that of random states")
