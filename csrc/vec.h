@@ -119,8 +119,8 @@ INLINE vfix to_fix(vreal x) { return __builtin_convertvector(x, vfix); }
 INLINE vreal to_real(vfix x) { return __builtin_convertvector(x, vreal); }
 #else
 #define FIX_MAGIC 6755399441055744.0 /* 1.5 * 2^52 */
-INLINE vfix to_fix(vreal x) { return (vfix)(x + splat(FIX_MAGIC)) - (vfix)splat(FIX_MAGIC); }
-INLINE vreal to_real(vfix x) { return (vreal)(x + (vfix)splat(FIX_MAGIC)) - splat(FIX_MAGIC); }
+INLINE vfix to_fix(vreal x) { return (vfix)((vufix)(x + splat(FIX_MAGIC)) - (vufix)splat(FIX_MAGIC)); }
+INLINE vreal to_real(vfix x) { return (vreal)((vufix)x + (vufix)splat(FIX_MAGIC)) - splat(FIX_MAGIC); }
 #endif
 
 /* to_fix(round_real(x)) in fewer instructions; any value at all beyond to_fix's range. */
