@@ -17,6 +17,7 @@ from fastnn._validation import (
     check_parameter,
     features_kept_on_error,
     random_key,
+    real_dtype,
 )
 from fastnn.energy._boltzmann import Machine, annealed_log_partition
 from fastnn.energy.ising import IsingModel
@@ -366,7 +367,7 @@ class BoltzmannMachine(BaseEstimator):
             X = check_array(X, dtype="numeric", input_name=name)
             if X.shape[1] != n_units:
                 raise ValueError(f"{name} has {X.shape[1]} columns, but {n_units} units are meant")
-        dtype = np.float32 if X.dtype == np.float32 else np.float64
+        dtype = real_dtype(X, np.float64)
         if not reset:
             dtype = self.weights_.dtype
         if X.dtype == np.bool_:

@@ -20,6 +20,7 @@ from fastnn._validation import (
     check_parameter,
     features_kept_on_error,
     random_key,
+    real_dtype,
 )
 from fastnn.energy import _hopfield
 from fastnn.energy._hopfield import STATUS, Recalled
@@ -356,7 +357,7 @@ class HopfieldNetwork(BaseEstimator):
         stored = rows if before is None else np.concatenate([before, rows])
         if before is not None and self._weights is not None:
             dtype = self._weights.dtype
-        dtype = dtype or (np.float32 if X.dtype == np.float32 else np.float64)
+        dtype = dtype or real_dtype(X, np.float64)
         if not self._makes_weights:
             self._weights = None
         elif self.rule == "storkey":
@@ -598,7 +599,7 @@ class HopfieldNetwork(BaseEstimator):
             stored = self._patterns
         else:
             stored = self._stored(self._rows(patterns, "patterns"))
-        dtype = np.float32 if X.dtype == np.float32 else np.float64
+        dtype = real_dtype(X, np.float64)
         if self._is_real:
             return (X @ stored.T.astype(X.dtype) / X.shape[1]).astype(dtype)
         run = Recall(Memory(stored, X.shape[1], None), pack_states(X), False, check_n_threads(self.n_threads))
