@@ -7,28 +7,18 @@ from numbers import Integral, Real
 
 import numpy as np
 from scipy.linalg import get_blas_funcs
-from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastnn._kernels.hopfield import Couplings, Memory, Recall, pack_states, retrieve, spread
+from fastnn._kernels.hopfield import Memory, Recall, pack_states, retrieve, spread
 from fastnn._threads import single_threaded_blas
-from fastnn._validation import (
-    MAX_THREADS,
-    check_n_threads,
-    check_parameter,
-    features_kept_on_error,
-    random_key,
-    real_dtype,
-)
-from fastnn.energy import _hopfield
-from fastnn.energy._hopfield import STATUS, Recalled
-
-_SYMMETRY_SLACK = 100  # in units of the last place: what matrix products leave
+from fastnn._validation import MAX_THREADS, check_n_threads, random_key, real_dtype
+from fastnn.energy import _recall
+from fastnn.energy._patterns import PatternMemory
+from fastnn.energy._recall import STATUS, Recalled
 
 
-class HopfieldNetwork(BaseEstimator):
+class HopfieldNetwork(PatternMemory):
     """Associative memory: probes run downhill in energy to a remembered pattern.
 
     Units are spins, s in {-1, +1}. With the quadratic energy E(s) = -b.s - s'Ws/2 (W symmetric, zero
@@ -186,243 +176,6 @@ class HopfieldNetwork(BaseEstimator):
             setattr(self, "_energy" if name == "energy" else name, value)
         return self
 
-    # --- learning --------------------------------------------------------------------------------
-
-    @classmethod
-    def from_weights(cls, W, b=None, **params):
-        """A network with these weights, symmetric or not.
-
-        Parameters
-        ----------
-        W : array-like of shape (n_features, n_features)
-            Zero diagonal; w_ij runs from unit j to unit i, which matters where W is not symmetric. What
-            rounding leaves of asymmetry is averaged away. float32 is kept, anything else becomes float64.
-        b : array-like of shape (n_features,), default=None
-            Biases; None: zero.
-        **params
-            Parameters of the constructor, such as `update`.
-
-        Returns
-        -------
-        network : HopfieldNetwork
-
-        Examples
-        --------
-        >>> from fastnn import HopfieldNetwork
-        >>> one_way = HopfieldNetwork.from_weights([[0, 1], [-1, 0]], update="sync")
-        >>> one_way.is_symmetric_, one_way.recall([[1, 1]]).status.tolist()
-        (False, ['limit'])
-        """
-        network = cls(**params)
-        network._validate_params()
-        network._check_combination()
-        if network._energy != "quadratic":
-            raise ValueError(f"weights make a quadratic energy, but energy={network._energy!r}")
-        W = check_parameter("W", W)
-        if W.ndim != 2 or W.shape[0] != W.shape[1] or W.shape[0] == 0:
-            raise ValueError(f"W must have shape (n_features, n_features), got {W.shape}")
-        if np.diagonal(W).any():
-            raise ValueError("W must have a zero diagonal: no unit acts on itself")
-        b = np.zeros(len(W)) if b is None else check_parameter("b", b)
-        if b.shape != W.shape[:1]:
-            raise ValueError(f"b must have shape ({len(W)},), got {b.shape}")
-        slack = _SYMMETRY_SLACK * np.finfo(W.dtype).eps * np.abs(W).max()
-        network.is_symmetric_ = bool(np.abs(W - W.T).max() <= slack)
-        network._weights = (W + W.T) / 2 if network.is_symmetric_ else W.copy()
-        network.bias_ = b.astype(W.dtype)
-        network.n_features_in_ = len(W)
-        network._patterns = None
-        network._network = (None, None)
-        return network
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y=None):
-        """Remember these patterns, and no others.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_patterns, n_features)
-            Rows of -1 and +1, or booleans (true = +1); real vectors for softmax retrieval. float32
-            patterns make float32 weights.
-        y : ignored
-
-        Returns
-        -------
-        self : HopfieldNetwork
-        """
-        self._check_combination()
-        with features_kept_on_error(self):
-            X = self._rows(X, "X", reset=True)
-            self._learn(X, None)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None):
-        """Remember these patterns as well.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_patterns, n_features)
-            As in `fit`.
-        y : ignored
-
-        Returns
-        -------
-        self : HopfieldNetwork
-        """
-        if not hasattr(self, "_patterns"):
-            return self.fit(X)
-        self._check_combination()
-        self._check_learned()
-        self._learn(self._rows(X, "X", reset=False), self._patterns)
-        return self
-
-    def forget(self, X):
-        """Forget these patterns: the network becomes what it were without them.
-
-        Hebb's weights lose their share; Storkey's and the pseudo-inverse are learned anew from the rest.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_patterns, n_features)
-            Rows that were learned; of one learned twice, one copy goes for each row.
-
-        Returns
-        -------
-        self : HopfieldNetwork
-
-        Raises
-        ------
-        ValueError
-            A row is not among the patterns, or none would remain.
-        """
-        check_is_fitted(self)
-        self._check_learned()
-        rows = self._stored(self._rows(X, "X", reset=False))
-        known: dict[bytes, list[int]] = {}
-        for k, row in enumerate(self._patterns):
-            known.setdefault(row.tobytes(), []).append(k)
-        gone = []
-        for k, row in enumerate(rows):
-            copies = known.get(row.tobytes())
-            if not copies:
-                raise ValueError(f"row {k} of X is not among the patterns")
-            gone.append(copies.pop())
-        if len(gone) == len(self._patterns):
-            raise ValueError("no pattern would remain; make a new network instead")
-        rest = np.delete(self._patterns, gone, axis=0)
-        self._learn(rest if self._is_real else self._unpacked(rest), None, self.bias_.dtype)
-        return self
-
-    def _check_combination(self) -> None:
-        """Parameters that do not go together."""
-        if self._energy != "quadratic" and self.rule != "hebb":
-            raise ValueError(f"rule={self.rule!r} makes weights, which energy={self._energy!r} has not")
-        if self.scale == "patterns" and (self._energy != "quadratic" or self.rule != "hebb"):
-            raise ValueError("scale='patterns' is for rule='hebb' with energy='quadratic'")
-
-    def _check_learned(self) -> None:
-        if self._patterns is None:
-            raise ValueError("this network was made from weights: it has no patterns to add to or forget")
-
-    @property
-    def _is_real(self) -> bool:
-        """Whether states are real vectors."""
-        return self._energy == "exponential" and self.update == "sync"
-
-    def _rows(self, X, name: str, *, reset: bool = False):
-        """Checked rows: spins as the loops read them, or real vectors."""
-        X = validate_data(self, X, reset=reset, dtype="numeric", order="C")
-        if X.dtype.isnative is False:
-            X = X.astype(X.dtype.newbyteorder("="))
-        if not self._is_real:
-            return np.ascontiguousarray(_hopfield.check_spins(X, name, check_n_threads(self.n_threads)))
-        kept = X.dtype == np.float32 if reset else self._patterns.dtype == np.float32
-        return np.ascontiguousarray(X, dtype=np.float32 if kept else np.float64)
-
-    def _stored(self, X) -> np.ndarray:
-        return X if self._is_real else pack_states(X)
-
-    def _unpacked(self, packed) -> np.ndarray:
-        out = np.empty((len(packed), self.n_features_in_), np.int8)
-        spread(np.ascontiguousarray(packed), self.n_features_in_, out)
-        return out
-
-    def _learn(self, X, before, dtype=None) -> None:
-        """Remember the rows of X on top of the patterns `before` (as stored), or alone.
-
-        dtype: of the weights; None: that of X where it is real.
-        """
-        rows = self._stored(X)
-        stored = rows if before is None else np.concatenate([before, rows])
-        if before is not None and self._weights is not None:
-            dtype = self._weights.dtype
-        dtype = dtype or real_dtype(X, np.float64)
-        if not self._makes_weights:
-            self._weights = None
-        elif self.rule == "storkey":
-            start = np.zeros((X.shape[1],) * 2, dtype) if before is None else self._weights
-            self._weights = _hopfield.storkey(np.array(start, order="F"), self._unpacked(rows))
-        else:
-            self._weights = _hopfield.pseudo_inverse(self._unpacked(stored).astype(dtype))
-        self._patterns = stored
-        self.bias_ = np.zeros(X.shape[1], dtype)
-        self.is_symmetric_ = True
-        self._network = (None, None)
-
-    # --- what was learned ------------------------------------------------------------------------
-
-    @property
-    def _makes_weights(self) -> bool:
-        return self._energy == "quadratic" and self.rule != "hebb"
-
-    @property
-    def patterns_(self) -> np.ndarray:
-        """What was learned, (n_patterns, n_features)."""
-        self._check_learned()
-        return self._patterns.copy() if self._is_real else self._unpacked(self._patterns)
-
-    @property
-    def _hebb_scale(self) -> float:
-        return 1 / (self.n_features_in_ if self.scale == "units" else len(self._patterns))
-
-    @property
-    def weights_(self) -> np.ndarray:
-        """The weights, (n_features, n_features)."""
-        if self._energy != "quadratic":
-            raise AttributeError(f"a network with energy={self._energy!r} has no weights")
-        if self._weights is None:
-            return _hopfield.hebb(self._unpacked(self._patterns).astype(self.bias_.dtype), self._hebb_scale)
-        return self._weights.copy()
-
-    def _ready(self) -> Memory | Couplings:
-        """What the loops recall from, made once for the present parameters."""
-        check_is_fitted(self)
-        self._check_combination()
-        learned_reals = self._patterns is not None and self._patterns.dtype != np.uint64
-        if learned_reals != self._is_real or (self._makes_weights and self._weights is None):
-            raise ValueError("parameters changed since the patterns were learned: fit again")
-        key = (self._energy, self.degree, self.beta)
-        if self._network[0] != key:
-            network = None
-            if self._weights is not None:
-                network = Couplings(np.ascontiguousarray(self._weights), np.ascontiguousarray(self.bias_))
-            elif not self._is_real:
-                shape = self.n_features_in_, len(self._patterns)
-                tables = _hopfield.tables(self._energy, *shape, self.degree, self.beta)
-                network = Memory(self._patterns, self.n_features_in_, tables)
-            self._network = (key, network)
-        return self._network[1]
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "_patterns")
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "_network" in state:
-            state["_network"] = (None, None)
-        return state
-
     # --- recall ----------------------------------------------------------------------------------
 
     def predict(self, X):
@@ -484,15 +237,15 @@ class HopfieldNetwork(BaseEstimator):
         self._validate_params()
         X = self._rows(X, "X")
         if self._is_real:
-            states, status, n_sweeps, energies = _hopfield.retrieve_to_rest(
+            states, status, n_sweeps, energies = _recall.retrieve_to_rest(
                 self._patterns, X, self.beta, self.max_sweeps, self.tol, n_threads
             )
             return Recalled(states, STATUS[status], n_sweeps, energies)
         synchronous = self.update == "sync"
         packed = pack_states(X)
         run = Recall(network, packed.copy(), synchronous, n_threads)
-        trace = _hopfield.Trace(self, run, X) if self.is_symmetric_ else None
-        status, n_sweeps = _hopfield.follow(
+        trace = _recall.Trace(self, run, X) if self.is_symmetric_ else None
+        status, n_sweeps = _recall.follow(
             run,
             packed,
             self.max_sweeps,
@@ -540,7 +293,7 @@ class HopfieldNetwork(BaseEstimator):
         if self._is_real:
             with single_threaded_blas():
                 logs = retrieve(self._patterns, X, self.beta, None, n_threads)
-            return _hopfield.exponential_energy(logs, X, self.beta)
+            return _recall.exponential_energy(logs, X, self.beta)
         if self._weights is None:
             return self._memory_energies(Recall(self._ready(), pack_states(X), False, n_threads))
         spins = (2 * X.astype(np.int8) - 1 if X.dtype == np.bool_ else X).astype(self._weights.dtype)
@@ -573,7 +326,7 @@ class HopfieldNetwork(BaseEstimator):
         network, n_threads = self._ready(), check_n_threads(self.n_threads)
         X = self._rows(X, "X")
         if self._is_real:
-            found = _hopfield.retrieve_to_rest(self._patterns, X, self.beta, 1, self.tol, n_threads)
+            found = _recall.retrieve_to_rest(self._patterns, X, self.beta, 1, self.tol, n_threads)
             return found[1] == 1
         moved, _ = Recall(network, pack_states(X), True, n_threads).sweep(None)
         return ~moved
