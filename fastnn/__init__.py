@@ -15,13 +15,14 @@ from fastnn.energy import (
     gibbs_sample,
     parallel_tempering,
 )
-from fastnn.exceptions import DivergenceError
+from fastnn.exceptions import DivergenceError, SavedFileError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
     "functional": "",
+    "load": "fastnn._saving",
 }
 
 __all__ = [
@@ -34,10 +35,12 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Samples",
+    "SavedFileError",
     "__version__",
     "anneal",
     "functional",
     "gibbs_sample",
+    "load",
     "parallel_tempering",
     "show_config",
 ]

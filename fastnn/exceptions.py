@@ -3,3 +3,7 @@
 
 class DivergenceError(ArithmeticError):
     """Training left the range of numbers; the model keeps the parameters from before that epoch."""
+
+
+class SavedFileError(ValueError):
+    """A file that `fastnn.load` cannot read: cut short, damaged, not fastnn's, or of a newer format."""

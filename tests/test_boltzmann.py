@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from sklearn.base import clone
 from test_isa import SCRIPT, run_with, skip_unless_it_runs
 
-from fastnn import RBM, BoltzmannMachine, DivergenceError, IsingModel
+from fastnn import BoltzmannMachine
 
 # A test of a true law fails with probability at most this; seeds are fixed, so it does not flicker.
 ERROR = 1e-4
@@ -254,39 +254,6 @@ def test_every_parameter_has_its_effect(params):
         assert np.abs(other.weights_).sum() < np.abs(plain.weights_).sum()
 
 
-# --- conversions ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("units", UNITS)
-def test_conversions_keep_energies(units):
-    rng = np.random.default_rng(9)
-    rbm = RBM.from_parameters(rng.normal(size=(5, 3)), rng.normal(size=5), rng.normal(size=3),
-                              visible=units, hidden=units)  # fmt: skip
-    machine = BoltzmannMachine.from_rbm(rbm)
-    S = states(units, 8)
-    V, H = S[:, :5], S[:, 5:]
-    assert_allclose(machine.energy(V, H), rbm.energy(V, H), atol=1e-12)
-    assert_allclose(machine.free_energy(V), rbm.free_energy(V), atol=1e-12)
-    model = machine.to_ising()
-    assert_allclose(model.energy(S), machine.energy(V, H), atol=1e-12)
-    back = machine.to_rbm()
-    assert_array_equal(back.components_, rbm.components_)
-    assert_array_equal(back.intercept_visible_, rbm.intercept_visible_)
-    assert_array_equal(back.intercept_hidden_, rbm.intercept_hidden_)
-    again = BoltzmannMachine.from_ising(model, 3)
-    assert_array_equal(again.weights_, machine.weights_)
-    assert again.units == units
-
-
-def test_offsets_are_kept():
-    model = IsingModel.from_qubo([[1.0, -2.0], [0, 0.5]], offset=3.0)
-    machine = BoltzmannMachine.from_ising(model)
-    S = states("bernoulli", 2)
-    assert_allclose(machine.energy(S), model.energy(S))
-    assert_allclose(machine.to_ising().energy(S), model.energy(S))
-    assert_allclose(machine.log_likelihood(S), np.log(model.enumerate().probabilities)[[0, 2, 1, 3]])
-
-
 # --- dtypes, threads, estimator ------------------------------------------------------------------
 
 
@@ -349,12 +316,6 @@ def fitted(**params):
     return BoltzmannMachine(2, n_iter=1, random_state=0, **params).fit(ROWS)
 
 
-def diverging():
-    with np.errstate(all="ignore"):
-        machine = BoltzmannMachine(1, method="pcd", learning_rate=1e38, momentum=0.9, n_iter=50)
-        machine.fit(ROWS.astype(np.float32))
-
-
 BAD = [
     ("values", lambda: BoltzmannMachine().fit(ROWS * 2), ValueError, "take the values 0 and 1"),
     ("spins", lambda: BoltzmannMachine(units="spin").fit(ROWS), ValueError, "take the values -1 and 1"),
@@ -388,15 +349,6 @@ BAD = [
     ("asymmetric", lambda: BoltzmannMachine.from_parameters([[0, 1], [2, 0]]), ValueError, "symmetric"),
     ("bias", lambda: BoltzmannMachine.from_parameters(np.zeros((2, 2)), [1]), ValueError, "b must have"),
     ("no visible", lambda: BoltzmannMachine.from_parameters(np.eye(2), None, 2), ValueError, "more than"),
-    ("not a model", lambda: BoltzmannMachine.from_ising(3), TypeError, "IsingModel"),
-    ("not restricted", lambda: fitted().to_rbm(), ValueError, "within a layer"),
-    (
-        "mixed layers",
-        lambda: BoltzmannMachine.from_rbm(RBM.from_parameters([[1.0]], visible="spin")),
-        ValueError,
-        "one kind",
-    ),
-    ("divergence", diverging, DivergenceError, "lower learning_rate"),
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from fastnn._kernels.core import unit_values
 from fastnn._kernels.gibbs import gibbs
 from fastnn._kernels.source import pack_mask
 from fastnn._kernels.weights import Weights
+from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import (
     check_n_threads,
@@ -22,6 +23,7 @@ from fastnn._validation import (
     real_dtype,
     visible_source,
 )
+from fastnn.energy._conversions import RBMConversions
 from fastnn.energy.partition import MAX_EXACT_UNITS, exact_log_partition
 
 _PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
@@ -43,7 +45,7 @@ class _Runtime:
             return self.step - n
 
 
-class RBMModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class RBMModel(Savable, RBMConversions, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Methods of fitted RBMs. Subclasses say what their units are and how strict they are.
 
     Fitted arrays are read-only, so that the fixed-point copy of the weights, made once, stays true:

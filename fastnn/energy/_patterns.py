@@ -7,6 +7,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn._kernels.hopfield import Couplings, Memory, pack_states, spread
+from fastnn._saving import Savable
 from fastnn._validation import check_n_threads, check_parameter, features_kept_on_error, real_dtype
 from fastnn.energy import _rules
 from fastnn.energy._recall import tables
@@ -14,7 +15,7 @@ from fastnn.energy._recall import tables
 _SYMMETRY_SLACK = 100  # in units of the last place: what matrix products leave
 
 
-class PatternMemory(BaseEstimator):
+class PatternMemory(Savable, BaseEstimator):
     """Base of HopfieldNetwork: everything that changes or shows what it remembers."""
 
     @classmethod

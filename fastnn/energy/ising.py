@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
+from fastnn._saving import Savable
 from fastnn.energy._enumerate import Enumeration, enumerate_states
 from fastnn.energy._graphs import from_dict, from_pairs, read_rudy
 
@@ -15,7 +16,7 @@ _LOW = {"SPIN": -1, "BINARY": 0}
 _ROUNDING = 1e-12
 
 
-class IsingModel:
+class IsingModel(Savable):
     """Two-valued units with pair couplings: E(s) = offset - b.s - 1/2 s'Ws.
 
     The state s minimises E where it agrees with its fields: positive couplings favour equal spins. A model
@@ -93,6 +94,9 @@ class IsingModel:
         if issparse(self.weights):
             return self.weights
         return _as_csr(self.weights)
+
+    def __getstate__(self):
+        return {name: value for name, value in self.__dict__.items() if name != "rows"}
 
     @classmethod
     def from_qubo(cls, Q, *, offset=0.0) -> IsingModel:

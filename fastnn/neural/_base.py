@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastnn._kernels.mlp import predict_rows
+from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error, random_key
 from fastnn.neural._training import Descent, Problem, make_network, run_lbfgs
@@ -22,7 +23,7 @@ _REALS = (np.float64, np.float32)
 _STOCHASTIC = ("sgd", "adam")
 
 
-class MLP(CallbackSupportMixin, BaseEstimator):
+class MLP(Savable, CallbackSupportMixin, BaseEstimator):
     """Base of MLPClassifier and MLPRegressor."""
 
     _parameter_constraints: dict = {

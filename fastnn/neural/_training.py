@@ -76,8 +76,8 @@ def not_finite(epoch: int) -> ValueError:
 class Schedule:
     """The learning rate of "sgd" over epochs, as scikit-learn's optimisers have it."""
 
-    def __init__(self, model):
-        self.model, self.rate = model, model.learning_rate_init
+    def __init__(self, model, rate: float | None = None):
+        self.model, self.rate = model, model.learning_rate_init if rate is None else rate
         self.kind = model.learning_rate if model.solver == "sgd" else "constant"
 
     def epoch_ends(self, n_samples_seen: int) -> None:
@@ -111,8 +111,7 @@ class Descent:
     def __init__(self, model, problem: Problem, held_out, sizes, dtype, n_threads: int, state: dict, rng):
         self.model, self.problem, self.held_out, self.rng = model, problem, held_out, rng
         self.batch_size = model._batch_size(problem.n_rows)
-        self.schedule = state.get("schedule") or Schedule(model)
-        self.schedule.model = model
+        self.schedule = Schedule(model, state.get("rate"))
         self.net = make_network(model, sizes, dtype, self.batch_size, n_threads, training=True)
         adam = model.solver == "adam"
         self.net.start(
@@ -126,7 +125,7 @@ class Descent:
         self.watched = held_out is not None
 
     def state(self) -> dict:
-        return {"optimizer": self.net.state(), "schedule": self.schedule}
+        return {"optimizer": self.net.state(), "rate": self.schedule.rate}
 
     def publish(self) -> None:
         """Let the estimator have the parameters as they are now."""
