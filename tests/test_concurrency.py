@@ -50,14 +50,6 @@ def run_script(script, timeout=60, **environment):
 LATENCY = 0.2
 
 
-@pytest.fixture
-def python_sees_ctrl_c():
-    """Background jobs of a shell start with SIGINT ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def seconds_to_interrupt(call):
     """Press Ctrl-C 0.3 s into the call; how long it goes on."""
     pressed = []
@@ -99,7 +91,7 @@ FITS = {
 
 
 @pytest.mark.parametrize("name", FITS)
-def test_ctrl_c_in_fit_leaves_a_model_that_works(name, python_sees_ctrl_c):
+def test_ctrl_c_in_fit_leaves_a_model_that_works(name):
     Model, params = FITS[name]
     X = rows(2000, 784)
     X = X.astype(np.float32) * 0.5 if name == "grey" else X
@@ -114,7 +106,7 @@ def test_ctrl_c_in_fit_leaves_a_model_that_works(name, python_sees_ctrl_c):
     assert_array_equal(model.components_, clone(model).fit(X[:100]).components_)
 
 
-def test_ctrl_c_keeps_the_updates_made_so_far(python_sees_ctrl_c):
+def test_ctrl_c_keeps_the_updates_made_so_far():
     X = rows(4000, 784)
     model = RBM(256, n_iter=10000, batch_size=10, random_state=0, warm_start=True)
     start = model.set_params(n_iter=0).fit(X).components_.copy()
@@ -149,7 +141,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_ctrl_c_in_calls_leaves_a_model_that_works(name, python_sees_ctrl_c):
+def test_ctrl_c_in_calls_leaves_a_model_that_works(name):
     model = random_model(784, 512)
     X = rows(20, 784)
     draws, scores = model.gibbs(X, 2, random_state=1), model.score_samples(X)
@@ -401,7 +393,7 @@ def test_numpys_own_blas_is_left_alone():
         _limit(numpys[0], before)
 
 
-def test_blas_is_restored_after_an_error_and_after_ctrl_c(blas_at_two_threads, python_sees_ctrl_c):
+def test_blas_is_restored_after_an_error_and_after_ctrl_c(blas_at_two_threads):
     counts = blas_at_two_threads
     with pytest.raises(RuntimeError), single_threaded_blas():
         raise RuntimeError

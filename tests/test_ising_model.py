@@ -141,9 +141,7 @@ def test_edge_cases(kernel):
     still = fastnn.anneal(random_model(), num_reads=4, num_sweeps=0, kernel=kernel, seed=0)
     assert still.info["sweeps_done"] == 0
     start = still.states
-    hot = fastnn.anneal(
-        random_model(), num_reads=4, schedule=[0.0, 0.0], kernel=kernel, initial_states=start
-    )
+    hot = fastnn.anneal(random_model(), num_reads=4, schedule=[0.0, 0.0], kernel=kernel, initial_states=start)
     np.testing.assert_array_equal(hot.states, start)  # at beta = 0 Metropolis flips all, twice
     held = np.ones(40, bool)
     frozen = fastnn.anneal(random_model(), num_reads=4, kernel=kernel, initial_states=start, clamp=held)
@@ -218,9 +216,7 @@ def test_schedules():
 
 def test_observables_are_those_of_the_states():
     model = random_model(30, vartype="BINARY")
-    s = fastnn.anneal(
-        model, num_reads=70, num_sweeps=5, seed=0, observables=("energy", "magnetisation")
-    )
+    s = fastnn.anneal(model, num_reads=70, num_sweeps=5, seed=0, observables=("energy", "magnetisation"))
     assert s.observables["energy"].shape == (70, 5)
     np.testing.assert_allclose(s.observables["energy"][:, -1], s.energies)
     np.testing.assert_allclose(s.observables["magnetisation"][:, -1], s.states.mean(axis=1))
