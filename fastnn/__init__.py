@@ -19,6 +19,7 @@ from fastnn.exceptions import DivergenceError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
+    "LogisticRegression": "fastnn.linear",
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
     "functional": "",
@@ -31,6 +32,7 @@ __all__ = [
     "DivergenceError",
     "HopfieldNetwork",
     "IsingModel",
+    "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
     "Samples",

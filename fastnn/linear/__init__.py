@@ -1,0 +1,5 @@
+"""Linear models: logistic, generalized linear and Bayesian regression."""
+
+from fastnn.linear.logistic import LogisticRegression
+
+__all__ = ["LogisticRegression"]
