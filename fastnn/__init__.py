@@ -19,6 +19,8 @@ from fastnn.exceptions import DivergenceError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
+    "GeneralizedLinearRegressor": "fastnn.linear",
+    "PoissonRegressor": "fastnn.linear",
     "LogisticRegression": "fastnn.linear",
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
@@ -30,11 +32,13 @@ __all__ = [
     "BernoulliRBM",
     "BoltzmannMachine",
     "DivergenceError",
+    "GeneralizedLinearRegressor",
     "HopfieldNetwork",
     "IsingModel",
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
+    "PoissonRegressor",
     "Samples",
     "__version__",
     "anneal",

@@ -20,4 +20,6 @@ _log = logging.getLogger("fastnn")
 def delegate(estimator, parameter: str) -> None:
     """Log that scikit-learn's own class does the work because of this parameter's value."""
     name, value = type(estimator).__name__, getattr(estimator, parameter)
-    _log.info("%s: %s=%r is not served by fastnn; scikit-learn's own %s does it", name, parameter, value, name)
+    _log.info(
+        "%s: %s=%r is not served by fastnn; scikit-learn's own %s does it", name, parameter, value, name
+    )

@@ -119,7 +119,9 @@ class Objective:
 def check_finite(coef, what: str) -> None:
     """DivergenceError unless all coefficients are finite."""
     if not np.isfinite(coef).all():
-        raise DivergenceError(f"{what} became infinite or NaN: rescale X, or penalise more (X may be too large)")
+        raise DivergenceError(
+            f"{what} became infinite or NaN: rescale X, or penalise more (X may be too large)"
+        )
 
 
 def run_lbfgs(objective, coef, *, max_iter, tol, iprint, callback=None, advice=None):

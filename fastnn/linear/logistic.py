@@ -18,11 +18,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from fastnn._kernels.linear import descend_rows
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
+from fastnn.linear._checks import check_weights
 from fastnn.linear._delegate import delegate
 from fastnn.linear._objective import (
     Objective,
@@ -190,9 +191,7 @@ class LogisticRegression(_Theirs):
         C, l1_ratio = self._strength()
         n_threads = check_n_threads(self.n_threads)
         with features_kept_on_error(self):
-            X, y = validate_data(
-                self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C"
-            )
+            X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
             X = readable_rows(X)
             check_classification_targets(y)
             classes, labels = np.unique(y, return_inverse=True)
@@ -284,17 +283,11 @@ class LogisticRegression(_Theirs):
         """Of the rows, class weights included, in X's dtype; None for ones."""
         if sample_weight is None and self.class_weight is None:
             return None
-        given = sample_weight
-        weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, copy=True)
-        if (weights < 0).any():
-            raise ValueError(f"sample_weight must not be negative, got {weights.min():g}")
+        weights = check_weights(sample_weight, X)
         if self.class_weight is not None:
-            by_class = compute_class_weight(
-                self.class_weight, classes=classes, y=y, sample_weight=None if given is None else weights
-            )
-            weights *= by_class[labels].astype(X.dtype)
-        if not weights.sum() > 0:
-            raise ValueError("the weights of all samples are zero: there is nothing to fit")
+            by_class = compute_class_weight(self.class_weight, classes=classes, y=y, sample_weight=weights)
+            by_row = by_class[labels].astype(X.dtype)
+            weights = check_weights(by_row if weights is None else weights * by_row, X)
         return weights
 
     def _start(self, X, n_classes: int) -> np.ndarray:
@@ -339,7 +332,12 @@ class LogisticRegression(_Theirs):
         if self.solver == "lbfgs":
             iprint = [-1, 50, 1, 100, 101][np.searchsorted(np.array([0, 1, 2, 3]), self.verbose)]
             found = run_lbfgs(
-                objective, coef, iprint=iprint, callback=bridge, advice=_LOGISTIC_SOLVER_CONVERGENCE_MSG, **common
+                objective,
+                coef,
+                iprint=iprint,
+                callback=bridge,
+                advice=_LOGISTIC_SOLVER_CONVERGENCE_MSG,
+                **common,
             )
             if bridge is not None:
                 bridge.close()
@@ -363,9 +361,7 @@ class LogisticRegression(_Theirs):
         before, order = objective.loss(coef), np.arange(len(labels))
         for n_iter in range(1, self.max_iter + 1):
             rng.shuffle(order)
-            descend_rows(
-                objective.X, order, labels, weights, self.learning_rate_init, objective.l2, W
-            )
+            descend_rows(objective.X, order, labels, weights, self.learning_rate_init, objective.l2, W)
             coef = W.T.ravel()
             check_finite(coef, "the coefficients")
             value = objective.loss(coef)
