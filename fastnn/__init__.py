@@ -19,6 +19,8 @@ from fastnn.exceptions import DivergenceError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
+    "BayesianLinearRegression": "fastnn.linear",
+    "BayesianRidge": "fastnn.linear",
     "GeneralizedLinearRegressor": "fastnn.linear",
     "PoissonRegressor": "fastnn.linear",
     "LogisticRegression": "fastnn.linear",
@@ -29,6 +31,8 @@ _LATER = {
 
 __all__ = [
     "RBM",
+    "BayesianLinearRegression",
+    "BayesianRidge",
     "BernoulliRBM",
     "BoltzmannMachine",
     "DivergenceError",
