@@ -4,13 +4,14 @@
  * One coordinate at a time: v_j = S(H_jj v_j - q_j, l1_j) / H_jj with q = g + H (v - w) kept up to date and
  * S(a, l) = sign(a) max(|a| - l, 0) (Friedman, Hastie, Tibshirani, "Regularization paths for generalized
  * linear models via coordinate descent", 2010). Between whole sweeps only coordinates that are not zero are
- * visited, until they stand still.
+ * visited, a few times or until they stand still.
  *
  * All numbers are double; H (n, n) symmetric. Sums run in a fixed order.
  */
 #include "fastnn.h"
 #include "vec.h"
 
+#define ACTIVE_SWEEPS 20
 #define REACH 1e-12 /* a curvature below this share of the greatest cannot carry a step */
 
 /* The greatest change H_jj^(1/2) |step| of a sweep. */
@@ -40,7 +41,7 @@ int64_t FN(descend_coordinates)(int64_t n, const double *H, const double *l1, in
     while (done < sweeps) {
         done++;
         if (sweep(n, H, l1, REACH * greatest, 0, q, v) <= tol) break;
-        while (done < sweeps && sweep(n, H, l1, REACH * greatest, 1, q, v) > tol) done++;
+        for (int k = 0; k < ACTIVE_SWEEPS && done < sweeps && sweep(n, H, l1, REACH * greatest, 1, q, v) > tol; k++) done++;
     }
     return done;
 }
