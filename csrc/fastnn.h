@@ -131,6 +131,29 @@ typedef struct {
     int64_t stride, nesterov;
     double rate, momentum, beta2, epsilon, decay;
 } fnn_descent;
+
+/* One linear predictor a row of a generalized linear model; see glm.c. */
+typedef struct {
+    void *scores; /* real (n): x'w in, slopes of the loss out */
+    void *curve;  /* real (n_rows): second derivatives of all rows, or NULL */
+    const void *targets, *weight, *offset; /* real (n_rows); the last two may be NULL */
+    int64_t kind;
+    double power, bias;
+} fnn_glm;
+
+typedef struct {
+    double loss, slope;
+} fnn_glm_sums;
+
+/* What a Gram matrix is taken of; see design_rows in linear.c. */
+typedef struct {
+    const int64_t *columns; /* (n_columns), or NULL: all */
+    const double *shift, *root; /* (n_columns), (n_rows) or NULL */
+    const void *y; /* real (n_rows), if extra is 2 */
+    double y_shift;
+    int64_t n_columns, extra;
+} fnn_design;
+
 /* Patterns that a Hopfield network remembers, bit = 1 for +1. */
 typedef struct {
     const uint64_t *sites; /* (n_units, words): bit mu of row i is unit i of pattern mu */
@@ -222,6 +245,8 @@ typedef struct {
     X(cross_entropy) X(binary_cross_entropy) X(squared_error) X(poisson) X(weston_watkins) X(crammer_singer)
 #define FNN_ACTIVATIONS(X) X(identity) X(sigmoid) X(tanh) X(relu) X(leaky_relu) X(softplus) X(threshold)
 
+#define FNN_GLMS(X) X(square) X(logistic) X(log_odds) X(inverse) X(power)
+
 /* X(result, name, arguments) */
 #define FNN_ROOMS(X)                                                                                      \
     X(void, map, (int64_t op, const void *x, void *y, int64_t n))                                         \
@@ -288,7 +313,21 @@ typedef struct {
     X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                    \
     X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                     \
     X(void, anneal_bits_begin, (const fnn_spins *m, int64_t block, int64_t sweep, void *table))           \
-    X(void, anneal_bits_part, (const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table))
+    X(void, anneal_bits_part, (const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table)) \
+    X(void, rule_rows, (const fnn_source *s, const int64_t *order, int64_t n, const int64_t *labels,      \
+                        const void *weight, int64_t n_scores, double rate, double decay, double *W,       \
+                        double *shrink, double *gap))                                                     \
+    X(void, score_rows, (const fnn_source *s, int64_t row0, int64_t row1, const void *w, int64_t wide, void *z)) \
+    X(void, add_rows, (const fnn_source *s, int64_t row0, int64_t row1, const void *r, int64_t wide, double *g)) \
+    X(void, add_reals, (const void *x, int64_t n, double *sums))                                          \
+    X(double, curve_rows, (const void *curve, double bias, int64_t n, void *z))                           \
+    X(void, design_rows, (const fnn_source *s, int64_t row0, int64_t row1, const fnn_design *d, void *scratch, \
+                          double *out))                                                                   \
+    X(fnn_glm_sums, glm_rows, (const fnn_glm *g, int64_t row0, int64_t n))                                \
+    X(void, softmax_curve, (const void *p, const void *weight, int64_t n, int64_t wide, void *z))         \
+    X(int64_t, descend_coordinates, (int64_t n, const double *H, const double *l1, int64_t sweeps, double tol, \
+                                     double *q, double *v))                                               \
+    X(void, fetch, (const void *x, int64_t n_bytes))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 
@@ -308,6 +347,8 @@ typedef struct {
 enum fnn_unit { FNN_UNITS(FNN_UNIT_INDEX) FNN_N_UNITS };
 #define FNN_LOSS_INDEX(loss) FNN_LOSS_##loss,
 enum fnn_loss_kind { FNN_LOSSES(FNN_LOSS_INDEX) FNN_N_LOSSES };
+#define FNN_GLM_INDEX(glm) FNN_GLM_##glm,
+enum fnn_glm_kind { FNN_GLMS(FNN_GLM_INDEX) FNN_N_GLMS };
 #define FNN_ACTIVATION_INDEX(activation) FNN_ACTIVATION_##activation,
 enum fnn_activation { FNN_ACTIVATIONS(FNN_ACTIVATION_INDEX) FNN_N_ACTIVATIONS };
 

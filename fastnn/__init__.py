@@ -19,6 +19,11 @@ from fastnn.exceptions import DivergenceError, SavedFileError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
+    "BayesianLinearRegression": "fastnn.linear",
+    "BayesianRidge": "fastnn.linear",
+    "GeneralizedLinearRegressor": "fastnn.linear",
+    "PoissonRegressor": "fastnn.linear",
+    "LogisticRegression": "fastnn.linear",
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
     "functional": "",
@@ -27,13 +32,18 @@ _LATER = {
 
 __all__ = [
     "RBM",
+    "BayesianLinearRegression",
+    "BayesianRidge",
     "BernoulliRBM",
     "BoltzmannMachine",
     "DivergenceError",
+    "GeneralizedLinearRegressor",
     "HopfieldNetwork",
     "IsingModel",
+    "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
+    "PoissonRegressor",
     "Samples",
     "SavedFileError",
     "__version__",

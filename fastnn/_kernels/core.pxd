@@ -117,6 +117,26 @@ cdef extern from "fastnn.h" nogil:
         double rate, momentum, beta2, epsilon, decay
 
     ctypedef int64_t (*fnn_loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
+    ctypedef struct fnn_glm:
+        void *scores
+        void *curve
+        const void *targets
+        const void *weight
+        const void *offset
+        int64_t kind
+        double power, bias
+
+    ctypedef struct fnn_glm_sums:
+        double loss, slope
+
+    ctypedef struct fnn_design:
+        const int64_t *columns
+        const double *shift
+        const double *root
+        const void *y
+        double y_shift
+        int64_t n_columns, extra
+
     ctypedef struct fnn_memory:
         const uint64_t *sites
         int64_t n_units, n_patterns, words
@@ -238,6 +258,18 @@ cdef extern from "fastnn.h" nogil:
         void (*anneal_bits)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil
         void (*anneal_bits_begin)(const fnn_spins *, int64_t, int64_t, void *) noexcept nogil
         void (*anneal_bits_part)(const fnn_spins *, int64_t, int64_t, int64_t, const void *) noexcept nogil
+        void (*rule_rows)(const fnn_source *, const int64_t *, int64_t, const int64_t *, const void *, int64_t, double,
+                          double, double *, double *, double *) noexcept nogil
+        void (*score_rows)(const fnn_source *, int64_t, int64_t, const void *, int64_t, void *) noexcept nogil
+        void (*add_rows)(const fnn_source *, int64_t, int64_t, const void *, int64_t, double *) noexcept nogil
+        void (*add_reals)(const void *, int64_t, double *) noexcept nogil
+        double (*curve_rows)(const void *, double, int64_t, void *) noexcept nogil
+        void (*design_rows)(const fnn_source *, int64_t, int64_t, const fnn_design *, void *, double *) noexcept nogil
+        fnn_glm_sums (*glm_rows)(const fnn_glm *, int64_t, int64_t) noexcept nogil
+        void (*softmax_curve)(const void *, const void *, int64_t, int64_t, void *) noexcept nogil
+        int64_t (*descend_coordinates)(int64_t, const double *, const double *, int64_t, double, double *,
+                                       double *) noexcept nogil
+        void (*fetch)(const void *, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 
