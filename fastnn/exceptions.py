@@ -3,3 +3,7 @@
 
 class DivergenceError(ArithmeticError):
     """Training left the range of numbers; the model keeps the parameters from before that epoch."""
+
+
+class LikelihoodWarning(UserWarning):
+    """Two estimates of a partition function disagree: neither can be trusted to their distance."""
