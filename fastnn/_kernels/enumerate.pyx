@@ -4,7 +4,7 @@ import numpy as np
 
 from libc.stdint cimport int64_t
 
-from .arrays cimport address, aligned, ceil_div
+from .arrays cimport address, aligned, ceil_div, threads_worth
 from .core cimport (
     FNN_TILE,
     fnn_enumeration,
@@ -84,7 +84,8 @@ def sums_of_states(weights, base, linear, double constant, int n_threads):
     scratch, out = aligned((n_threads, 5, e.stride), np.float64), aligned((t.n_blocks, 2), np.float64)
     t.scratch, t.scratch_bytes = <char *>address(scratch), 5 * e.stride * sizeof(double)
     t.out, t.watch = <double *>address(out), watch_begin()
+    cdef int workers = threads_worth((<int64_t>1 << n_units) * n_others, n_threads)
     with nogil:
-        team_call(n_threads, lead_enumeration, &t)
+        team_call(workers, lead_enumeration, &t)
     watch_check(&t.watch)
     return out
