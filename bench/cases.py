@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import ising, networks, rbm, system
+from bench import ising, likelihood, networks, rbm, system
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -179,6 +179,27 @@ CASES = table(
             (),
             binary=False,
             n_epochs=2,
+        ),
+        Case(
+            "log_partition_exact",
+            "exact ln Z of a 784 x 20 model, float64",
+            {"fastnn": Party(likelihood.fastnn_exact), "numpy": Party(likelihood.numpy_exact)},
+            size={"n_visible": 784, "n_hidden": 20},
+            tiny={"n_visible": 64, "n_hidden": 6},
+            targets=(Target("numpy", 20),),
+            prepare=likelihood.narrow_model,
+            check=likelihood.check_log_z,
+        ),
+        Case(
+            "ais",
+            "AIS of a 784 x 500 model, 100 chains x 10,000 temperatures; time of a step of all chains",
+            {"fastnn": Party(likelihood.fastnn_ais), "torch": Party(likelihood.torch_ais)},
+            size={**_MODEL, "n_hidden": 500, "n_chains": 100, "n_betas": 10_000},
+            tiny={**_TINY_MODEL, "n_chains": 50, "n_betas": 200},
+            targets=(Target("torch", 5),),
+            per=lambda size: size["n_betas"],
+            prepare=rbm.trained_model,
+            check=likelihood.check_log_z,
         ),
         _cross_entropy(4096, 10, (Target("torch", 15), Target("sklearn", 6))),
         _cross_entropy(4096, 1000, (Target("torch", 4),)),

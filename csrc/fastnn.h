@@ -54,6 +54,11 @@ typedef struct {
     int64_t stride;           /* row length of field and mean */
     uint64_t key, step, chain0;
     int64_t stream;
+    /* Rows at inverse temperatures of their own: fields beta z + (1 - beta) reference. NULL: z. */
+    const double *betas;   /* (n_rows) */
+    const void *reference; /* real (n_tiles * FNN_TILE), or NULL: zero */
+    const double *from;    /* (n_rows), with rise, without reference */
+    double *rise;          /* (n_rows, n_tiles): sums of ln(sum over states) at betas less those at from, or NULL */
 } fnn_layer;
 
 /* Rows of a data matrix as the user gave it. kind: 0 uint8, 1 int8, 2 float32, 3 float64, CSR if indptr;
@@ -84,12 +89,14 @@ typedef struct {
     const void *d_visible, *d_hidden; /* real: data mean less model mean; hidden one also as gradient */
     const void *mu, *lambda;          /* real: offsets of visible and hidden units (zeros if uncentred) */
     double l1, l2;
+    const void *shrink; /* real (stride): weight decay of each hidden unit besides, or NULL */
     fnn_rule rule;
     const void *by_row, *by_col; /* real: reciprocal fixed-point steps of visible and hidden units */
     /* out: */
     void *forward, *backward;  /* fix panels (panels.h), or NULL: not wanted */
     void *row_abs, *row_shift; /* real (n_tiles, n_visible): sums over the tile of |w| and dW lambda */
     void *col_abs, *col_shift; /* real (n_chunks, stride): sums over the chunk of |w| and dW' mu */
+    void *col_square;          /* real (n_chunks, stride): sums over the chunk of w^2, or NULL */
 } fnn_update;
 
 /* Scores of a network's output layer, and what they should have been. Which of labels and targets is
@@ -190,6 +197,19 @@ typedef struct __attribute__((aligned(64))) {
     int64_t synchronous;
 } fnn_probes;
 
+/* All states of a layer of an RBM; see enumerate.c. In steps of bits: fields of the other layer's units are
+ * base + the weights of the bits that are set, the state's own exponent is constant + those of linear. */
+typedef struct {
+    int64_t n_units, n_others, stride; /* stride: n_others rounded up to TILE, base below all numbers there */
+    const void *weights;               /* real (n_units, stride) */
+    const void *base;                  /* real (stride) */
+    const void *linear;                /* real (n_units) */
+    double constant;
+    int64_t block_bits;   /* Gray-coded bits of a block */
+    int64_t units_a_turn; /* factors that a product takes before its exponent is taken out */
+    const void *table, *greatest, *low_exponents; /* of enumerate_begin */
+} fnn_enumeration;
+
 /* Pairs of spins, each once: row i holds its partners j < i. For energies and moments; see states.c. */
 typedef struct {
     int64_t n_spins, stride; /* stride: words of a block of states */
@@ -276,6 +296,8 @@ typedef struct {
                              int64_t row_tile, int64_t col_tile, const void *by_row,                      \
                              const void *by_col, void *forward, void *backward))                       \
     X(void, update_tile, (const fnn_update *u, int64_t row0, int64_t row1, int64_t tile, void *scratch))  \
+    X(int64_t, norm_excess, (const void *squares, int64_t n_parts, int64_t stride, int64_t n, double most, \
+                             void *shrink))                                                               \
     X(void, compare_means, (int64_t n, const double *data, const double *model, double slide,             \
                             void *difference, void *running))                                             \
     X(void, update_bias, (const fnn_rule *rule, int64_t n, const void *difference, const void *running,   \
@@ -307,6 +329,8 @@ typedef struct {
     X(uint64_t, differing_probes, (const uint64_t *a, const uint64_t *b, int64_t n_units))                         \
     X(void, random_words, (uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile,     \
                            uint32_t *out))                                                                \
+    X(double, enumerate_begin, (const fnn_enumeration *e, void *table, void *greatest, void *low_exponents)) \
+    X(void, enumerate_block, (const fnn_enumeration *e, int64_t block, void *scratch, double *out))       \
     X(void, state_energies, (const fnn_pairs *p, const uint64_t *states, double *energies))               \
     X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
                             int64_t *equal))                                                              \

@@ -2,7 +2,7 @@
  *
  *   G_ij = <v_i h_j>_data - <v_i h_j>_model - mu_i d_hidden_j - d_visible_i lambda_j - l2 w_ij - l1 sign(w_ij)
  *
- * with offsets mu, lambda of the units (Melchior, Fischer, Wiskott, "How to center deep Boltzmann
+ * (with a decay of its own for each hidden unit where `shrink` is given), with offsets mu, lambda of the units (Melchior, Fischer, Wiskott, "How to center deep Boltzmann
  * machines", JMLR 17 (2016), eq. 9-13; zero offsets: the plain gradient). Then, with one state array,
  *   momentum  m <- momentum m + rate G,  w <- w + m
  * and with two,
@@ -18,6 +18,7 @@
  */
 #include "fastnn.h"
 #include "panels.h"
+#include "vmath.h"
 
 void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums);
 
@@ -85,7 +86,7 @@ typedef struct {
     vrule rule;
     vreal unit, low, l1, l2, d_hidden[TILE / LANES], lambda[TILE / LANES];
     real *weights, *velocity, *second;
-    const real *dense, *mu, *d_visible;
+    const real *dense, *mu, *d_visible, *shrink;
     int64_t stride, j0;
     int centred;
 } tile_step;
@@ -102,6 +103,7 @@ INLINE tile_step prepare_step(const fnn_update *u, int64_t tile) {
                    .dense = u->dense,
                    .mu = u->mu,
                    .d_visible = u->d_visible,
+                   .shrink = u->shrink,
                    .stride = u->stride,
                    .j0 = tile * TILE,
                    .centred = u->row_shift != 0};
@@ -114,7 +116,7 @@ INLINE tile_step prepare_step(const fnn_update *u, int64_t tile) {
 
 /* Sums over a tile, kept while its rows go by. */
 typedef struct {
-    vreal col_abs[TILE / LANES], col_shift[TILE / LANES];
+    vreal col_abs[TILE / LANES], col_shift[TILE / LANES], col_square[TILE / LANES];
     real row_abs[FNN_MAX_ROWS][FOLDED] ALIGNED, row_shift[FNN_MAX_ROWS][FOLDED] ALIGNED;
 } tallies;
 
@@ -134,12 +136,14 @@ INLINE void update_row(const tile_step *s, const fix *sums, int64_t n_rows, int6
         if (s->dense) g = load_real(s->dense + at) + g;
         g -= mu * dh + d_visible * s->lambda[c / LANES];
         g -= s->l2 * old + s->l1 * sign_real(old);
+        if (s->shrink) g -= load_real(s->shrink + s->j0 + c) * old;
         vreal dw = change_of(&s->rule, g, at_or_null(s->velocity, at), at_or_null(s->second, at));
         vreal now = old + dw;
         store_real(s->weights + at, now);
         store_real(w + c, now);
         store_real(size + c, abs_real(now));
         tally->col_abs[c / LANES] += abs_real(now);
+        tally->col_square[c / LANES] += now * now;
         if (!s->centred) continue;
         store_real(shift + c, dw * s->lambda[c / LANES]);
         tally->col_shift[c / LANES] += dw * mu;
@@ -154,6 +158,8 @@ INLINE void deliver(const fnn_update *u, const tallies *tally, int64_t row0, int
     for (int64_t i = row0; i < row1; i++)
         ((real *)u->row_abs)[tile * u->n_visible + i] = fold_rest(tally->row_abs[i - row0]);
     for (int k = 0; k < TILE / LANES; k++) store_real((real *)u->col_abs + at + k * LANES, tally->col_abs[k]);
+    for (int k = 0; u->col_square && k < TILE / LANES; k++)
+        store_real((real *)u->col_square + at + k * LANES, tally->col_square[k]);
     if (!u->row_shift) return;
     for (int64_t i = row0; i < row1; i++)
         ((real *)u->row_shift)[tile * u->n_visible + i] = fold_rest(tally->row_shift[i - row0]);
@@ -167,7 +173,7 @@ void FN(update_tile)(const fnn_update *u, int64_t row0, int64_t row1, int64_t ti
     tallies tally;
     fix buffer[TILE][TILE] ALIGNED;
     real w[TILE] ALIGNED;
-    for (int k = 0; k < TILE / LANES; k++) tally.col_abs[k] = tally.col_shift[k] = splat(0);
+    for (int k = 0; k < TILE / LANES; k++) tally.col_abs[k] = tally.col_shift[k] = tally.col_square[k] = splat(0);
     if (sums) FN(product_tile)(&u->gradient, row0, row1, tile, scratch);
     for (int64_t block = row0; block < row1; block += TILE) {
         const block_place at =
@@ -182,6 +188,20 @@ void FN(update_tile)(const fnn_update *u, int64_t row0, int64_t row1, int64_t ti
         turn_block(&at, (const fix(*)[TILE])buffer);
     }
     deliver(u, &tally, row0, row1, tile);
+}
+
+/* shrink[u] = 1 - most / |w_u| for the units whose weights are longer than `most`, else 0; how many are.
+ * squares: real (n_parts, stride), parts of |w_u|^2. Infinite and NaN lengths are left to `scales`. */
+int64_t FN(norm_excess)(const void *squares, int64_t n_parts, int64_t stride, int64_t n, double most, void *shrink) {
+    int64_t found = 0;
+    for (int64_t u = 0; u < n; u++) {
+        double square = 0;
+        for (int64_t part = 0; part < n_parts; part++) square += (double)((const real *)squares)[part * stride + u];
+        int longer = square > most * most && square < (double)REAL_INFINITY;
+        ((real *)shrink)[u] = longer ? (real)(1 - most / __builtin_sqrt(square)) : 0;
+        found += longer;
+    }
+    return found;
 }
 
 /* difference = data - model means; running <- running + slide (data - running). n a multiple of TILE. */

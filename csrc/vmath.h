@@ -156,6 +156,27 @@ INLINE vreal vlog(vreal x) {
     return as_real(as_fix(log_join(k, f)) | (x < splat(0)));
 }
 
+/* log(1 + f) for f in [-1/2, 0]: below sqrt(1/2) the argument is doubled. */
+INLINE vreal log1p_half(vreal f) {
+    vfix small = f < splat(REAL_C(-0.2928932188134524));
+    vreal k = as_real(small & as_fix(splat(-1)));
+    return log_join(k, select_real(small, (f + f) + splat(1), f));
+}
+
+/* log(1 + e^(to z)) - log(1 + e^(from z)), by = to - from, for to, from in [0, 1]; as exact where they are
+ * close as where they are not. With x = |z|, q = e^(-low x), low the lesser of both, it is by max(z, 0) plus
+ * or minus log(1 + q (e^(-|by| x) - 1) / (1 + q)): a ratio in [-1/2, 0]. */
+INLINE vreal softplus_rise(vreal z, vreal from, vreal to, vreal by) {
+    vreal x = min_real(abs_real(z), splat(EXP_LIMIT));
+    vreal q = vexp(-min_real(from, to) * x);
+    exp_parts e = exp_split(-abs_real(by) * x);
+    vreal scale = (vreal)exp_low_half(e.steps), other = (vreal)exp_high_half(e.steps);
+    vreal power = scale * other;
+    vreal less = (power - splat(1)) + power * e.u;
+    vreal change = log1p_half(q * less / (splat(1) + q));
+    return by * max_real(z, splat(0)) + select_real(by < splat(0), -change, change);
+}
+
 /* log(1 + e^x) = max(x, 0) + log(1 + z), z = e^-|x| <= 1. Where z > sqrt 2 - 1 the argument 1 + z is
  * halved, f = (z - 1) / 2: exact, for z >= 1/4 differs from 1 by a multiple of its own last bit. */
 INLINE vreal vsoftplus(vreal x) {

@@ -7,3 +7,7 @@ class DivergenceError(ArithmeticError):
 
 class SavedFileError(ValueError):
     """A file that `fastnn.load` cannot read: cut short, damaged, not fastnn's, or of a newer format."""
+
+
+class LikelihoodWarning(UserWarning):
+    """Two estimates of a partition function disagree: neither can be trusted to their distance."""

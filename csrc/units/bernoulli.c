@@ -10,5 +10,6 @@
 INLINE vreal unit_mean(vreal z) { return vsigmoid(z); }
 INLINE vfix unit_draw(vreal z, vreal u) { return u * (splat(1) + vexp(-z)) < splat(1); }
 INLINE vreal unit_log_partition(vreal z) { return vsoftplus(z); }
+INLINE vreal unit_rise(vreal z, vreal from, vreal to, vreal by) { return softplus_rise(z, from, to, by); }
 
 #include "layer.h"

@@ -8,6 +8,7 @@
  *   unit_mean     E[unit given z]
  *   unit_draw     lanes where the unit takes its upper value, given z and a uniform in (0, 1)
  *   unit_log_partition   ln of the sum over the unit's states of e^(z * state)
+ *   unit_rise            unit_log_partition at to z less the one at from z, for to, from in [0, 1]
  */
 #include "../fastnn.h"
 #include "../philox.h"
@@ -108,6 +109,24 @@ INLINE double row_log_partition(const real z[TILE], int64_t n_left) {
     return sum;
 }
 
+/* By how much a change of temperature raises the row's sum: of differences, or their digits would be lost. */
+INLINE double row_rise(const real z[TILE], double from, double to, int64_t n_left) {
+    real each[TILE] ALIGNED;
+    double sum = 0;
+    for (int u = 0; u < TILE; u += LANES)
+        store_real(each + u, unit_rise(load_real(z + u), splat((real)from), splat((real)to), splat((real)(to - from))));
+    for (int u = 0; u < TILE && u < n_left; u++) sum += (double)each[u];
+    return sum;
+}
+
+INLINE void temper_row(const fnn_layer *l, int64_t row, int64_t u0, real z[TILE]) {
+    vreal beta = splat((real)l->betas[row]), rest = splat((real)(1 - l->betas[row]));
+    for (int u = 0; u < TILE; u += LANES) {
+        vreal other = l->reference ? rest * load_real((const real *)l->reference + u0 + u) : splat(0);
+        store_real(z + u, beta * load_real(z + u) + other);
+    }
+}
+
 #define UNIT_PASTE(unit, suffix) FN(unit##suffix)
 #define UNIT_NAME(unit, suffix) UNIT_PASTE(unit, suffix)
 #define QUOTE_PASTE(name) #name
@@ -125,6 +144,9 @@ void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1
         int64_t second = (row - row0) % 2;
         if (l->states && !second) philox_halves(place_of(l, row), tile, halves);
         row_fields(l, scratch, row1 - row0, row0, row, TILE * tile, z);
+        if (l->rise)
+            l->rise[row * n_tiles + tile] = row_rise(z, l->from[row], l->betas[row], l->n_units - TILE * tile);
+        if (l->betas) temper_row(l, row, TILE * tile, z);
         if (l->states) l->states[row * n_tiles + tile] = drawn = row_draw(l, row, tile, halves[second], z);
         if (l->mean || l->weighted) row_mean(l, row, tile, z, drawn);
         if (l->log_partition)

@@ -9,5 +9,9 @@
 INLINE vreal unit_mean(vreal z) { return vtanh(z); }
 INLINE vfix unit_draw(vreal z, vreal u) { return u * (splat(1) + vexp(splat(-2) * z)) < splat(1); }
 INLINE vreal unit_log_partition(vreal z) { return abs_real(z) + vsoftplus(splat(-2) * abs_real(z)); }
+/* ln 2 cosh z = softplus(2 z) - z */
+INLINE vreal unit_rise(vreal z, vreal from, vreal to, vreal by) {
+    return softplus_rise(splat(2) * abs_real(z), from, to, by) - by * abs_real(z);
+}
 
 #include "layer.h"

@@ -48,6 +48,21 @@ cdef extern from "fastnn.h" nogil:
         int64_t stride
         uint64_t key, step, chain0
         int64_t stream
+        const double *betas
+        const void *reference
+        const double *from_ "from"
+        double *rise
+
+    ctypedef struct fnn_enumeration:
+        int64_t n_units, n_others, stride
+        const void *weights
+        const void *base
+        const void *linear
+        double constant
+        int64_t block_bits, units_a_turn
+        const void *table
+        const void *greatest
+        const void *low_exponents
 
     ctypedef struct fnn_source:
         const void *data
@@ -74,6 +89,7 @@ cdef extern from "fastnn.h" nogil:
         const void *mu
         const void *lambda_ "lambda"
         double l1, l2
+        const void *shrink
         fnn_rule rule
         const void *by_row
         const void *by_col
@@ -83,6 +99,7 @@ cdef extern from "fastnn.h" nogil:
         void *row_shift
         void *col_abs
         void *col_shift
+        void *col_square
 
     ctypedef struct fnn_loss:
         const void *scores
@@ -229,6 +246,7 @@ cdef extern from "fastnn.h" nogil:
         void (*quantise_block)(const void *, int64_t, int64_t, int64_t, int64_t, int64_t, const void *,
                                const void *, void *, void *) noexcept nogil
         void (*update_tile)(const fnn_update *, int64_t, int64_t, int64_t, void *) noexcept nogil
+        int64_t (*norm_excess)(const void *, int64_t, int64_t, int64_t, double, void *) noexcept nogil
         void (*compare_means)(int64_t, const double *, const double *, double, void *, void *) noexcept nogil
         void (*update_bias)(const fnn_rule *, int64_t, const void *, const void *, double, double, const void *,
                             int64_t, int64_t, void *, void *, void *) noexcept nogil
@@ -252,6 +270,8 @@ cdef extern from "fastnn.h" nogil:
         void (*gibbs_sweep)(const fnn_couplings *, const fnn_chains *, int64_t, const int64_t *, int64_t) noexcept nogil
         uint64_t (*differing_probes)(const uint64_t *, const uint64_t *, int64_t) noexcept nogil
         void (*random_words)(uint64_t, uint64_t, uint64_t, int64_t, int64_t, uint32_t *) noexcept nogil
+        double (*enumerate_begin)(const fnn_enumeration *, void *, void *, void *) noexcept nogil
+        void (*enumerate_block)(const fnn_enumeration *, int64_t, void *, double *) noexcept nogil
         void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil
         void (*state_moments)(const fnn_pairs *, const uint64_t *, uint64_t, int64_t *, int64_t *) noexcept nogil
         void (*anneal_lanes)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil

@@ -18,11 +18,11 @@ class Trainer:
         n_steps: int,
         sample_visible: bool,
         sample_last_hidden: bool,
-        learning_rate: float,
         optimizer: str,
         momentum: float,
         l1: float,
         l2: float,
+        max_norm: float | None,
         centering: bool,
         sparsity_target: float | None,
         sparsity_cost: float,
@@ -33,4 +33,5 @@ class Trainer:
     ) -> None: ...
     def state(self) -> dict[str, Any]: ...
     def start_offsets(self, visible_mean: np.ndarray | float, hidden_mean: np.ndarray | float) -> None: ...
-    def epoch(self, x: Source, order: np.ndarray | None, batch_size: int) -> int: ...
+    def forget_units(self, units: np.ndarray, hidden_mean: float) -> None: ...
+    def epoch(self, x: Source, order: np.ndarray | None, rates: np.ndarray, batch_size: int) -> int: ...

@@ -115,13 +115,14 @@ cdef struct epoch_job:
     void *trainer
     void *source
     const int64_t *order
+    const double *rates
     int64_t batch_size, bad
     fnn_watch watch
 
 
 cdef void lead_epoch(fnn_team *team, void *context) noexcept nogil:
     cdef epoch_job *job = <epoch_job *>context
-    job.bad = (<Trainer>job.trainer).run_epoch(team, <Source>job.source, job.order, job.batch_size, &job.watch)
+    job.bad = (<Trainer>job.trainer).run_epoch(team, <Source>job.source, job.order, job.rates, job.batch_size, &job.watch)
 
 
 cdef class Trainer:
@@ -143,9 +144,11 @@ cdef class Trainer:
     cdef int n_threads
     cdef uint64_t key
     cdef double sparsity_target, sparsity_cost, unit
-    cdef fnn_update rule
+    cdef fnn_update rule, limit
+    cdef double max_norm
+    cdef void *shrink
     cdef phase data, model
-    cdef bias_state visible, hidden
+    cdef bias_state visible, hidden, unmoved
     cdef uint64_t *chains
     cdef uint64_t *turned
     cdef turn_task turning
@@ -156,8 +159,7 @@ cdef class Trainer:
     cdef char *rows_read
 
     def __init__(self, Weights weights, *, int64_t batch_size, int64_t n_chains, int64_t n_steps, bint sample_visible,
-                 bint sample_last_hidden, double learning_rate, optimizer, double momentum, double l1, double l2,
-                 bint centering, sparsity_target, double sparsity_cost, uint64_t key, int n_threads,
+                 bint sample_last_hidden, optimizer, double momentum, double l1, double l2, max_norm, bint centering, sparsity_target, double sparsity_cost, uint64_t key, int n_threads,
                  bint binary_data, state):
         self.weights = weights
         self.rooms, self.v, self.h = weights.rooms, weights.visible, weights.hidden
@@ -175,7 +177,7 @@ cdef class Trainer:
         self.rule.by_row, self.rule.by_col = self.v.inverse, self.h.inverse
         self.rule.forward, self.rule.backward = self.h.panels, self.v.panels
         self.rule.l1, self.rule.l2 = l1, l2
-        self.rule.rule.rate, self.rule.rule.momentum = learning_rate, momentum
+        self.rule.rule.momentum = momentum
         self.rule.rule.beta2, self.rule.rule.epsilon = 0.999, 1e-8
         self._allot_state(n_chains or batch_size, momentum != 0 or self.adam, state)
         self._allot_phases(batch_size, binary_data)
@@ -184,6 +186,8 @@ cdef class Trainer:
             self.rule.mu, self.rule.lambda_ = self.visible.running, self.hidden.running
         else:
             self.rule.row_shift = self.rule.col_shift = NULL
+        if max_norm is not None:
+            self._allot_limit(max_norm)
 
     cdef void *_kept(self, name, shape, dtype, state) except? NULL:
         """An array that outlives the fit, with its earlier contents where they have the same shape."""
@@ -242,6 +246,19 @@ cdef class Trainer:
         self.turning.turned, self.turning.turned_words = self.turned, self.turned_words
         self.turning.unit, self.turning.dense = self.unit, self.dense
 
+    cdef _allot_limit(self, double max_norm):
+        """An update that draws back the units whose weights have grown beyond the bound, and does nothing else."""
+        cdef Weights w = self.weights
+        self.max_norm = max_norm
+        self.rule.col_square = self._lent((w.n_chunks, w.hidden.width), w.dtype)
+        self.limit = self.rule
+        self.shrink, self.limit.dense = self._lent((w.hidden.width,), w.dtype), NULL
+        self.limit.shrink, self.limit.l1, self.limit.l2 = self.shrink, 0.0, 0.0
+        self.limit.velocity = self.limit.second = NULL
+        self.limit.d_visible, self.limit.d_hidden = w.still.d_visible, w.still.d_hidden
+        self.limit.rule.rate = 1.0
+        self.unmoved.difference = self.unmoved.running = <void *>w.still.d_visible
+
     cdef _allot_phase(self, phase *side, int64_t n_rows):
         cdef Weights w = self.weights
         side.visible_mean = <double *>self._lent((w.visible.width,), np.float64)
@@ -261,8 +278,17 @@ cdef class Trainer:
         self.arrays["visible_mean"][:self.weights.visible.n_units] = visible_mean
         self.arrays["hidden_mean"][:self.weights.hidden.n_units] = hidden_mean
 
-    def epoch(self, Source x, order, int64_t batch_size):
+    def forget_units(self, units, double hidden_mean):
+        """Hidden units begin anew: no velocity, no mean but this one."""
+        for name, array in self.arrays.items():
+            if name.startswith(("hidden_velocity", "hidden_second", "weights_velocity", "weights_second")):
+                array[..., units] = 0
+        self.arrays["hidden_mean"][units] = hidden_mean
+
+    def epoch(self, Source x, order, rates, int64_t batch_size):
         """One pass over the rows of x, in this order (int64 array, or None: as they lie).
+
+        rates: float64, the learning rate of each minibatch.
 
         Returns how many units' weights left the range of fixed point: 0, or the pass stopped there.
         Ctrl-C raises between minibatches, with the parameters of the last one.
@@ -273,20 +299,22 @@ cdef class Trainer:
         job.batch_size, job.bad, job.watch = batch_size, 0, watch_begin()
         if order is not None:
             job.order = <const int64_t *>address(order)
+        job.rates = <const double *>address(rates)
         cdef int workers = threads_worth(work, self.n_threads)
         with nogil:
             team_call(workers, lead_epoch, &job)
         watch_check(&job.watch)
         return job.bad
 
-    cdef int64_t run_epoch(self, fnn_team *team, Source x, const int64_t *order, int64_t batch_size,
-                           fnn_watch *watch) noexcept nogil:
+    cdef int64_t run_epoch(self, fnn_team *team, Source x, const int64_t *order, const double *rates,
+                           int64_t batch_size, fnn_watch *watch) noexcept nogil:
         cdef int64_t batch, row0, bad
         for batch in range(ceil_div(x.n_rows, batch_size)):
             row0 = batch * batch_size
             self.data_phase(team, x, order, row0, min(batch_size, x.n_rows - row0))
             if not self.model_phase(team, self.n_chains if self.n_chains else self.data.n, watch):
                 break
+            self.rule.rule.rate = rates[batch]
             bad = self.descend(team)
             if bad:
                 return bad
@@ -350,11 +378,18 @@ cdef class Trainer:
         if self.dense != NULL:
             team_run(team, dense_item, &self.turning, self.weights.n_chunks * ceil_div(self.h.width, GEMM_COLUMNS))
         self.weights.update(team, u, self.scratch)
-        self.rooms.update_bias(&u.rule, self.v.n_units, self.visible.difference, self.visible.running, 0.0, 0.0,
-                            u.row_shift, self.h.n_tiles if u.row_shift else 0, self.v.n_units,
-                            self.v.bias, self.visible.velocity, self.visible.second)
-        self.rooms.update_bias(&u.rule, self.h.n_units, self.hidden.difference, self.hidden.running,
-                            self.sparsity_target, self.sparsity_cost, u.col_shift,
-                            self.weights.n_chunks if u.col_shift else 0, self.h.width,
-                            self.h.bias, self.hidden.velocity, self.hidden.second)
+        self.update_biases(u, &self.visible, &self.hidden, self.sparsity_cost)
+        if self.max_norm > 0 and self.rooms.norm_excess(u.col_square, self.weights.n_chunks, self.h.width, self.h.n_units,
+                                                        self.max_norm, self.shrink):
+            self.weights.update(team, &self.limit, NULL)
+            if self.limit.row_shift:
+                self.update_biases(&self.limit, &self.unmoved, &self.unmoved, 0.0)
         return self.weights.follow(team)
+
+    cdef void update_biases(self, const fnn_update *u, bias_state *visible, bias_state *hidden, double pull) noexcept nogil:
+        self.rooms.update_bias(&u.rule, self.v.n_units, visible.difference, visible.running, 0.0, 0.0,
+                            u.row_shift, self.h.n_tiles if u.row_shift else 0, self.v.n_units,
+                            self.v.bias, visible.velocity, visible.second)
+        self.rooms.update_bias(&u.rule, self.h.n_units, hidden.difference, hidden.running, self.sparsity_target, pull,
+                            u.col_shift, self.weights.n_chunks if u.col_shift else 0, self.h.width,
+                            self.h.bias, hidden.velocity, hidden.second)

@@ -17,7 +17,32 @@ from fastnn.exceptions import DivergenceError
 
 # Rows on which the monitors look at an epoch; a fixed choice, so that epochs compare.
 MONITOR_ROWS = 512
+# A hidden unit is idle if its mean activity is this close to an end.
+IDLE = 1e-3
 MONITORS = ("reconstruction", "pseudo_likelihood", "free_energy_gap")
+
+
+def _shares(name: str, done: np.ndarray) -> np.ndarray:
+    return {
+        "constant": np.ones_like(done),
+        "linear": 1 - done,
+        "inverse": 1 / (1 + 99 * done),
+        "exponential": 0.01**done,
+    }[name]
+
+
+SCHEDULES = ("constant", "linear", "inverse", "exponential")
+
+
+def rates_of_fit(learning_rate: float, schedule, n_updates: int) -> np.ndarray:
+    """The rate of every update of a fit; ValueError if a user's schedule does not give shares."""
+    done = np.arange(n_updates) / max(n_updates, 1)
+    if isinstance(schedule, str):
+        return learning_rate * _shares(schedule, done)
+    shares = np.array([schedule(float(d)) for d in done], np.float64)
+    if not (np.isfinite(shares).all() and (shares >= 0).all()):
+        raise ValueError("learning_rate_schedule must give finite numbers that are not negative")
+    return learning_rate * shares
 
 
 @dataclass
@@ -30,6 +55,8 @@ class Run:
     batch_size: int
     key: int
     n_threads: int
+    rates: np.ndarray  # of every update
+    base: np.ndarray
 
     @property
     def weights(self) -> Weights:
@@ -49,8 +76,10 @@ class Run:
             # Keyed by how far the fit has come, so that one that goes on sees new orders.
             seed = [self.key, self.trainer.n_updates, 0]
             order = np.random.default_rng(seed).permutation(self.source.n_rows)
+        n_batches = -(-self.source.n_rows // self.batch_size)
+        rates = np.ascontiguousarray(self.rates[number * n_batches : (number + 1) * n_batches])
         with single_threaded_blas():
-            bad = self.trainer.epoch(self.source, order, self.batch_size)
+            bad = self.trainer.epoch(self.source, order, rates, self.batch_size)
         biases = self.weights.visible_bias, self.weights.hidden_bias
         if bad or not all(np.isfinite(bias).all() for bias in biases):
             self.weights.load(*before, self.n_threads)
@@ -67,6 +96,30 @@ class Run:
                 array[...] = 0
             elif name.endswith("_mean"):
                 array[~np.isfinite(array)] = 0
+
+
+def replace_idle(run: Run) -> int:
+    """Begin anew the hidden units that are always in one state, which no row can change; how many.
+
+    What a unit that is always on gives the visible units goes to their biases, so that nothing else changes.
+    """
+    weights = run.weights
+    n_visible, n_hidden = weights.n_units(False), weights.n_units(True)
+    low, step = weights.unit_range(True)
+    mean = run.trainer.arrays["hidden_mean"][:n_hidden].astype(np.float64)
+    activity = (mean - low) / step
+    idle = np.flatnonzero(np.minimum(activity, 1 - activity) < IDLE)
+    if idle.size == 0:
+        return 0
+    W, a, b = run.parameters()
+    a += (W[:, idle].astype(np.float64) @ np.where(activity[idle] > 0.5, low + step, low)).astype(a.dtype)
+    W[:, idle] = np.random.default_rng([run.key, run.trainer.n_updates, 3]).normal(
+        0, 0.01, (n_visible, idle.size)
+    )
+    b[idle] = 0
+    weights.load(W, a, b, run.n_threads)
+    run.trainer.forget_units(idle, low + step / 2)
+    return int(idle.size)
 
 
 class Monitors:

@@ -24,7 +24,7 @@ from fastnn._validation import (
     visible_source,
 )
 from fastnn.energy._conversions import RBMConversions
-from fastnn.energy.partition import MAX_EXACT_UNITS, exact_log_partition
+from fastnn.energy._likelihood import LikelihoodMixin
 
 _PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
 
@@ -45,7 +45,9 @@ class _Runtime:
             return self.step - n
 
 
-class RBMModel(Savable, RBMConversions, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class RBMModel(
+    Savable, RBMConversions, LikelihoodMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Methods of fitted RBMs. Subclasses say what their units are and how strict they are.
 
     Fitted arrays are read-only, so that the fixed-point copy of the weights, made once, stays true:
@@ -407,44 +409,6 @@ class RBMModel(Savable, RBMConversions, ClassNamePrefixFeaturesOutMixin, Transfo
             raise ValueError(f"V and H must have shapes {expected}, got {V.shape} and {H.shape}")
         pairs = np.einsum("ni,ji,nj->n", V, self.components_, H, optimize=True)
         return -V @ self.intercept_visible_ - H @ self.intercept_hidden_ - pairs
-
-    def log_partition(self, method="auto"):
-        """ln Z, the logarithm of the sum of e^-E over all states.
-
-        Parameters
-        ----------
-        method : {"auto", "exact"}, default="auto"
-            "exact" enumerates the smaller layer, which must have at most 25 units; "auto" is the same.
-
-        Returns
-        -------
-        log_z : LogPartition
-            With its error bars; ``float(log_z)`` is the value.
-        """
-        self._check_fitted()
-        n_threads = check_n_threads(self.n_threads)
-        if method not in ("auto", "exact"):
-            raise ValueError(f"method must be 'auto' or 'exact', got {method!r}")
-        if min(self.components_.shape) > MAX_EXACT_UNITS:
-            raise ValueError(
-                f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} units, but the layers have "
-                f"{self.components_.shape[1]} and {self.components_.shape[0]}"
-            )
-        weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
-        return exact_log_partition(weights, n_threads)
-
-    def log_likelihood(self, X):
-        """ln P(v) = -F(v) - ln Z for each row, in nats; `log_partition` says when ln Z can be had.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-
-        Returns
-        -------
-        log_p : ndarray of shape (n_samples,), float64
-        """
-        return -self.free_energy(X) - float(self.log_partition())
 
 
 def _check_count(name: str, value, least: int) -> None:

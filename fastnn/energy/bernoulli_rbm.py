@@ -85,6 +85,9 @@ class BernoulliRBM(RBM):
     n_chains = None
     optimizer = "sgd"
     momentum = l1 = l2 = 0.0
+    max_norm = None
+    replace_idle = False
+    learning_rate_schedule = "constant"
     sparsity_target = None
     sparsity_cost = 0.0
     centering = False

@@ -24,7 +24,18 @@ from fastnn._validation import (
     real_dtype,
     visible_source,
 )
-from fastnn.energy._fit import MONITOR_ROWS, MONITORS, EarlyStopping, Monitors, Run, run_epochs
+from fastnn.energy._annealing import biases_of_means
+from fastnn.energy._fit import (
+    MONITOR_ROWS,
+    MONITORS,
+    SCHEDULES,
+    EarlyStopping,
+    Monitors,
+    Run,
+    rates_of_fit,
+    replace_idle,
+    run_epochs,
+)
 from fastnn.energy._model import RBMModel
 
 # Draws after the fit take another key than those during it.
@@ -51,6 +62,11 @@ class RBM(CallbackSupportMixin, RBMModel):
     n_gibbs_steps : int, default=1
         Steps of the chains at each update: the k of CD-k and PCD-k.
     learning_rate : float, default=0.05
+        Of the first update.
+    learning_rate_schedule : {"constant", "linear", "inverse", "exponential"} or callable, default="linear"
+        How the rate goes on in `fit`, d being the part of its updates done: 1 - d, 1 / (1 + 99 d) or 0.01^d
+        times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch up
+        with the model, and is worth more than any other setting. `partial_fit` takes learning_rate as it is.
     batch_size : int, default=100
         Rows per update; the last batch may be shorter and is weighted by its own size.
     n_iter : int, default=20
@@ -62,6 +78,12 @@ class RBM(CallbackSupportMixin, RBMModel):
         Of the velocity (sgd) or of the first moment (adam, where 0.9 is usual).
     l1, l2 : float, default=0
         Weight decay l1 sum|W| + l2/2 sum W^2, on W only.
+    max_norm : float, default=None
+        Bound on the length of the vector of weights of each hidden unit; longer ones are drawn back to it after
+        each update.
+    replace_idle : bool, default=False
+        After each epoch, begin anew the hidden units whose mean activity is within 0.001 of always off or always
+        on. How many, `history_["replaced"]` tells.
     sparsity_target : float in (0, 1), default=None
         Mean activity to which the hidden units are drawn.
     sparsity_cost : float, default=0.1
@@ -140,6 +162,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         "method": [StrOptions({"pcd", "cd"})],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate_schedule": [StrOptions(set(SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both")],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "n_chains": [Interval(Integral, 1, MAX_ROWS, closed="both"), None],
@@ -147,6 +170,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
         "l2": [Interval(Real, 0, None, closed="left")],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "replace_idle": ["boolean"],
         "sparsity_target": [Interval(Real, 0, 1, closed="neither"), None],
         "sparsity_cost": [Interval(Real, 0, None, closed="left")],
         "centering": ["boolean"],
@@ -175,6 +200,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         method="pcd",
         n_gibbs_steps=1,
         learning_rate=0.05,
+        learning_rate_schedule="linear",
         batch_size=100,
         n_iter=20,
         n_chains=None,
@@ -182,6 +208,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         momentum=0.0,
         l1=0.0,
         l2=0.0,
+        max_norm=None,
+        replace_idle=False,
         sparsity_target=None,
         sparsity_cost=0.1,
         centering=True,
@@ -205,6 +233,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         self.method = method
         self.n_gibbs_steps = n_gibbs_steps
         self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
         self.batch_size = batch_size
         self.n_iter = n_iter
         self.n_chains = n_chains
@@ -212,6 +241,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         self.momentum = momentum
         self.l1 = l1
         self.l2 = l2
+        self.max_norm = max_norm
+        self.replace_idle = replace_idle
         self.sparsity_target = sparsity_target
         self.sparsity_cost = sparsity_cost
         self.centering = centering
@@ -319,7 +350,7 @@ class RBM(CallbackSupportMixin, RBMModel):
             context = self._init_callback_context(max_subtasks=self.n_iter)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             batch_size = min(self.batch_size, X_train.shape[0])
-            run = self._start(X_train, key, going_on, batch_size, n_threads)
+            run = self._start(X_train, key, going_on, batch_size, n_threads, self.n_iter)
         self._run(run, X_train, X_val, {"X": X, "y": y})
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
@@ -433,8 +464,13 @@ class RBM(CallbackSupportMixin, RBMModel):
                 "them back, or fit anew (clone the model, or warm_start=False)."
             )
 
-    def _start(self, X, key: int, going_on: bool, batch_size: int, n_threads: int) -> Run:
-        """Parameters, chains and source of a fit; a model that goes on trains in its own precision."""
+    def _start(
+        self, X, key: int, going_on: bool, batch_size: int, n_threads: int, n_epochs=0
+    ) -> Run:
+        """Parameters, chains and source of a fit; a model that goes on trains in its own precision.
+
+        n_epochs: over which the rate falls; 0: one update at the first rate.
+        """
         state = self._training_state if going_on else {"step": 0, "n_updates": 0}
         mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / X.shape[0]
         dtype = self.components_.dtype if going_on else real_dtype(X, self._state_dtype)
@@ -462,11 +498,11 @@ class RBM(CallbackSupportMixin, RBMModel):
             n_steps=self.n_gibbs_steps,
             sample_visible=persistent if self.sample_visible is None else self.sample_visible,
             sample_last_hidden=self.sample_last_hidden,
-            learning_rate=self.learning_rate,
             optimizer=self.optimizer,
             momentum=self.momentum,
             l1=self.l1,
             l2=self.l2,
+            max_norm=self.max_norm,
             centering=self.centering,
             sparsity_target=self.sparsity_target,
             sparsity_cost=self.sparsity_cost,
@@ -477,7 +513,17 @@ class RBM(CallbackSupportMixin, RBMModel):
         )
         if "visible_mean" not in state:
             trainer.start_offsets(mean, 0.0 if self.hidden == "spin" else 0.5)
-        return Run(self, trainer, source, batch_size, key, n_threads)
+        n_updates = n_epochs * -(-X.shape[0] // batch_size)
+        schedule = self.learning_rate_schedule if n_updates else "constant"
+        rates = rates_of_fit(self.learning_rate, schedule, max(n_updates, 1))
+        return Run(self, trainer, source, batch_size, key, n_threads, rates, self._base(mean, X, trainer, n_epochs))
+
+    def _base(self, mean, X, trainer: Trainer, n_epochs: int) -> np.ndarray:
+        """Biases of independent visible units with the data's means, as well as they are known by now."""
+        low, step = unit_values()[self.visible][1:]
+        if n_epochs:
+            return biases_of_means(mean, X.shape[0], low, step)
+        return biases_of_means(trainer.arrays["visible_mean"][: mean.size], MONITOR_ROWS, low, step)
 
     def _run(self, run: Run, X, X_val, shown: dict) -> None:
         """Train with monitors and early stopping, whatever happens keeping the last good parameters.
@@ -498,7 +544,9 @@ class RBM(CallbackSupportMixin, RBMModel):
         self.history_ = history = {"epoch": [], "time": []}
 
         def after_epoch(number: int, seconds: float) -> bool:
-            found = self._measured(X, monitors, run.n_threads)
+            last = number + 1 == self.n_iter
+            replaced = {"replaced": 0 if last else replace_idle(run)} if self.replace_idle else {}
+            found = {**replaced, **self._measured(X, monitors, run.n_threads)}
             for name, value in {"epoch": number + 1, "time": seconds, **found}.items():
                 history.setdefault(name, []).append(value)
             self._report(number + 1, seconds, found)
@@ -537,4 +585,5 @@ class RBM(CallbackSupportMixin, RBMModel):
     def _finish(self, run: Run, n_epochs: int) -> None:
         self._adopt(run.weights, run.key ^ _SAMPLING)
         self._training_state = {**run.trainer.state(), "key": run.key, "units": self._units()}
+        self._training_state["base"] = run.base
         self.n_iter_ = n_epochs

@@ -1,0 +1,225 @@
+"""What a fitted RBM can say of its whole distribution: partition function, likelihood, tempered draws."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastnn._kernels.source import unpack_states
+from fastnn._validation import check_n_threads, random_key
+from fastnn.energy import _annealing
+from fastnn.energy._checks import check_count
+from fastnn.energy._replicas import Replicas, Tempered, packed
+from fastnn.energy.partition import MAX_EXACT_UNITS, exact_log_partition
+
+
+class LikelihoodMixin:
+    """ln Z and ln P(v) of a model that has parameters."""
+
+    def log_partition(
+        self,
+        method="auto",
+        X=None,
+        *,
+        n_chains=100,
+        n_betas=10_000,
+        betas=None,
+        base="data",
+        random_state=None,
+    ):
+        """ln Z, the logarithm of the sum of e^-E over all states.
+
+        Parameters
+        ----------
+        method : {"auto", "exact", "ais", "reverse_ais", "bridge"}, default="auto"
+            "exact" sums over all states of a layer of at most 25 units. "ais" anneals chains from
+            independent visible units to the model [1]_: a mean of weights that is right on average, and in
+            practice too low where chains miss a part of the space. "reverse_ais" leads chains from rows of X
+            back to independent units [2]_, which errs the other way. "bridge" does both, the reverse chains
+            having made a tenth of their steps at the model before, joins them by Bennett's acceptance ratio [3]_
+            and warns where they disagree. "auto": "exact" if it can be, else "bridge" with X and "ais" without.
+        X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
+            States of the visible units from which reverse chains start, n_chains rows of them.
+        n_chains : int, default=100
+            Chains each way, all at once.
+        n_betas : int, default=10000
+            Steps in inverse temperature, of equal size. The error falls with n_chains and n_betas, the
+            disagreement of both ways with n_betas.
+        betas : array-like of shape (n_betas + 1,), default=None
+            Inverse temperatures that rise from 0 to 1, in place of equal steps.
+        base : {"data", "uniform"} or array-like of shape (n_features,), default="data"
+            Biases of the visible units at beta = 0. "data": those of the mean activities met in `fit`; of X
+            where the model has met no data; of the model's own draws where there is no X either.
+        random_state : int, RandomState instance or None, default=None
+            None: the model's own stream, which goes on from call to call.
+
+        Returns
+        -------
+        log_z : LogPartition
+            With its error bars; ``float(log_z)`` is the value.
+
+        Warns
+        -----
+        LikelihoodWarning
+            Both ways of a bridge are more than a nat apart.
+
+        References
+        ----------
+        .. [1] Salakhutdinov, Murray, "On the quantitative analysis of deep belief networks", ICML 2008.
+        .. [2] Burda, Grosse, Salakhutdinov, "Accurate and conservative estimates of MRF log-likelihood using
+           reverse annealing", AISTATS 2015.
+        .. [3] Bennett, "Efficient estimation of free energy differences from Monte Carlo data", J. Comput.
+           Phys. 22 (1976), 245-268.
+        """
+        self._check_fitted()
+        n_threads = check_n_threads(self.n_threads)
+        known = ("auto", "exact", *_annealing.METHODS)
+        if method not in known:
+            raise ValueError(f"method must be one of {known}, got {method!r}")
+        n_chains, betas = _annealing.check_schedule(n_chains, n_betas, betas)
+        rows = None if X is None else self._rows(X)
+        source = None if X is None else self._start_states(rows, n_threads)
+        is_small = min(self.components_.shape) <= MAX_EXACT_UNITS
+        if method == "auto":
+            method = "exact" if is_small else "ais" if X is None else "bridge"
+        if method == "exact":
+            if not is_small:
+                raise ValueError(
+                    f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} units, but the layers have "
+                    f"{self.components_.shape[1]} and {self.components_.shape[0]}; use method='ais' or 'bridge'"
+                )
+            weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
+            return exact_log_partition(weights, n_threads)
+        if method != "ais" and source is None:
+            raise ValueError(f"method={method!r} needs X: rows of data from which its reverse chains start")
+        reference = _annealing.base_biases(self, base, rows)
+        key = self._fresh_key(random_state)
+        annealing = _annealing.Annealing(
+            self._weights(n_threads), self._units(), reference, betas, key, n_threads
+        )
+        if method == "ais":
+            return annealing.ais(annealing.forward(n_chains))
+        if method == "reverse_ais":
+            return annealing.reverse_ais(annealing.backward(source, n_chains, 0))
+        backward = annealing.backward(source, n_chains, len(betas) // 10)
+        found = annealing.bridge(annealing.forward(n_chains), backward)
+        _annealing.warn_of_disagreement(*found.parts.values())
+        return found
+
+    def _start_states(self, rows, n_threads: int):
+        source = self._visible(rows, self._levels(), n_threads)
+        if not source.binary:
+            raise ValueError(
+                "chains start from states, but X has values between them: draw or threshold them first"
+            )
+        return source
+
+    def log_likelihood(self, X, log_z=None, **params):
+        """ln P(v) = -F(v) - ln Z for each row, in nats.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        log_z : LogPartition or float, default=None
+            What `log_partition` gave; None: it is asked now, with the states of X.
+        **params
+            Of `log_partition`.
+
+        Returns
+        -------
+        log_p : ndarray of shape (n_samples,), float64
+
+        Warns
+        -----
+        LikelihoodWarning
+            See `log_partition`.
+        """
+        if log_z is None:
+            if min(getattr(self, "components_", np.empty((0, 0))).shape) > MAX_EXACT_UNITS:
+                params.setdefault("X", X)
+            log_z = self.log_partition(**params)
+        elif params:
+            raise TypeError(f"log_z is given, so {sorted(params)} would change nothing")
+        return -self.free_energy(X) - float(log_z)
+
+    def temper(
+        self,
+        n_samples=1,
+        n_steps=1000,
+        *,
+        betas=10,
+        swap_interval=1,
+        base="data",
+        v_init=None,
+        clamp=None,
+        random_state=None,
+    ):
+        """Draw visible states by parallel tempering: for models whose Gibbs chains stay in one place [1]_, [2]_.
+
+        Each sample is the end of a ladder of replicas between independent visible units (beta = 0), where
+        states change freely, and the model (beta = 1); neighbours exchange their temperatures.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Ladders.
+        n_steps : int, default=1000
+            Steps v -> h -> v of each replica.
+        betas : int or array-like of shape (n_betas,), default=10
+            Replicas of a ladder, evenly spaced from 0 to 1; or their inverse temperatures, rising to 1.
+        swap_interval : int, default=1
+            Steps between exchanges, which take even and odd pairs of neighbours in turn.
+        base : {"data", "uniform"} or array-like of shape (n_features,), default="data"
+            Biases of the visible units at beta = 0, as in `log_partition`.
+        v_init : array-like of shape (n_samples, n_features) or (n_features,), default=None
+            Where every replica starts; None: drawn from the base.
+        clamp : array-like of bool of shape (n_features,), default=None
+            Units held at their value in `v_init`: the rest is sampled given these.
+        random_state : int, RandomState instance or None, default=None
+            None: the model's own stream, which goes on from call to call.
+
+        Returns
+        -------
+        found : Tempered
+            With `samples`, `betas`, `swap_rates` and `round_trips`.
+
+        References
+        ----------
+        .. [1] Desjardins, Courville, Bengio, Vincent, Delalleau, "Tempered Markov chain Monte Carlo for training
+           of restricted Boltzmann machines", AISTATS 2010.
+        .. [2] Cho, Raiko, Ilin, "Parallel tempering is efficient for learning restricted Boltzmann machines",
+           IJCNN 2010.
+        """
+        self._check_fitted()
+        n_threads = check_n_threads(self.n_threads)
+        n_samples, n_steps = check_count("n_samples", n_samples, 1), check_count("n_steps", n_steps, 0)
+        swap_interval = check_count("swap_interval", swap_interval, 1)
+        betas = _annealing.check_ladder(betas)
+        mask = None if clamp is None else self._check_clamp(clamp, v_init)
+        key = self._fresh_key(random_state)
+        reference = _annealing.base_biases(self, base, None)
+        weights = self._weights(n_threads)
+        states = np.zeros((n_samples * betas.size, -(-self.n_features_in_ // 64)), np.uint64)
+        if v_init is not None:
+            rows = self._rows(np.atleast_2d(v_init))
+            if rows.shape[0] not in (1, n_samples):
+                raise ValueError(f"v_init has {rows.shape[0]} rows, but n_samples={n_samples}")
+            start = packed(weights, self._start_states(rows, n_threads))
+            states[...] = np.repeat(np.broadcast_to(start, (n_samples, start.shape[1])), betas.size, axis=0)
+        replicas = Replicas(weights, states, betas, reference, key, mask, n_threads)
+        if v_init is None:
+            replicas.draw_base()
+        replicas.run(n_steps, swap_interval)
+        samples = self._states_of(replicas.model_states())
+        trips = replicas.arrivals / replicas.rung.size
+        return Tempered(samples, betas, replicas.swap_rates(), trips)
+
+    def _states_of(self, words) -> np.ndarray:
+        bits = unpack_states(words, self.n_features_in_)
+        return bits.astype(np.bool_) if self._units()[0] == "bernoulli" else (2 * bits.astype(np.int8) - 1)
+
+    def _fresh_key(self, random_state) -> int:
+        """Of a call's own random streams."""
+        if random_state is not None:
+            return random_key(random_state)
+        entropy = [self._key, self._runtime.take_steps(1)]
+        return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0])
