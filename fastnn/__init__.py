@@ -22,6 +22,7 @@ _LATER = {
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
     "functional": "",
+    "information": "",
 }
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "anneal",
     "functional",
     "gibbs_sample",
+    "information",
     "parallel_tempering",
     "show_config",
 ]
