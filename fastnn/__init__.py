@@ -28,6 +28,7 @@ _LATER = {
     "MLPRegressor": "fastnn.neural",
     "functional": "",
     "load": "fastnn._saving",
+    "information": "",
 }
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "functional",
     "gibbs_sample",
     "load",
+    "information",
     "parallel_tempering",
     "show_config",
 ]

@@ -19,7 +19,14 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
     if not module.name.startswith("fastnn._kernels") and not module.name.endswith("__main__")
 )
-PUBLIC = ("fastnn", "fastnn.energy", "fastnn.functional", "fastnn.neural", "fastnn.plot")
+PUBLIC = (
+    "fastnn",
+    "fastnn.energy",
+    "fastnn.functional",
+    "fastnn.information",
+    "fastnn.neural",
+    "fastnn.plot",
+)
 
 
 def described():
