@@ -249,8 +249,15 @@ typedef struct {
     const int64_t *indptr; /* (n_spins + 1) */
     const int32_t *indices;
     const void *weights, *constant; /* fix */
+    const void *gains;              /* fix: the same couplings in steps of the partners' fields */
     const void *scale;              /* real (n_spins): value of one step */
     const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
+    /* Fields kept for each read: see anneal/fields.c. Spins lie in the order of the sites, the n_places that
+     * move first; rows hold gains alone. */
+    int64_t n_places, n_reads, kept_stride, kept_columns; /* n_reads: of a rung */
+    void *fields, *downs;   /* fix (n_rungs * n_reads, kept_stride); lanes: NULL or fix (n_blocks, n_spins, 32) */
+    const void *matrix;     /* fix (n_spins, kept_stride), or NULL: indptr, indices and weights then */
+    const uint8_t *coupled; /* for each 16 places, whether two of them are coupled */
     /* Small integers: groups in stages. */
     const fnn_group *groups;
     const int64_t *stages;      /* (n_sites + 1): where a stage's groups begin */
@@ -335,6 +342,9 @@ typedef struct {
     X(void, state_moments, (const fnn_pairs *p, const uint64_t *states, uint64_t mask, int64_t *ups,      \
                             int64_t *equal))                                                              \
     X(void, anneal_lanes, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                    \
+    X(void, anneal_fields, (const fnn_spins *m, int64_t read, int64_t t))                                 \
+    X(void, anneal_fields_load, (const fnn_spins *m, int64_t read))                                       \
+    X(void, anneal_fields_store, (const fnn_spins *m, int64_t read))                                      \
     X(void, anneal_bits, (const fnn_spins *m, int64_t block, int64_t t0, int64_t t1))                     \
     X(void, anneal_bits_begin, (const fnn_spins *m, int64_t block, int64_t sweep, void *table))           \
     X(void, anneal_bits_part, (const fnn_spins *m, int64_t block, int64_t part, int64_t t, const void *table)) \

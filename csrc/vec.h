@@ -179,6 +179,17 @@ INLINE uint64_t mask_bits(vfix m) {
 #endif
 }
 
+/* mask_bits(a <= b). */
+INLINE uint64_t at_most_bits(vreal a, vreal b) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LE_OQ);
+#elif FASTNN_VEC == 64
+    return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LE_OQ);
+#else
+    return mask_bits(a <= b);
+#endif
+}
+
 /* Bytes: one bit per byte of a comparison's result, the first in memory lowest, for 64 bytes in all. */
 typedef int8_t vbytes __attribute__((vector_size(FASTNN_VEC)));
 typedef vbytes vbytes_mem __attribute__((aligned(1), may_alias));

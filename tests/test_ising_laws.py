@@ -9,7 +9,7 @@ from scipy.stats import chi2, chisquare
 
 import fastnn
 
-KERNELS = ("bits", "lanes")
+KERNELS = ("bits", "lanes", "fields")
 RULES = ("metropolis", "heat_bath")
 ORDERS = ("sequential", "random", "color")
 N, BETA, READS = 8, 0.35, 64_000

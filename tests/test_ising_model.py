@@ -11,7 +11,7 @@ from scipy.sparse import coo_array, csr_array
 
 import fastnn
 
-KERNELS = ("bits", "lanes")
+KERNELS = ("bits", "lanes", "fields")
 
 
 def random_model(n=40, seed=0, vartype="SPIN", degree=4):

@@ -33,7 +33,7 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .arrays cimport address, aligned
+from .arrays cimport address, aligned, ceil_div
 
 # 64-bit words of a stream of random numbers (csrc/anneal/xoro.h).
 cdef int64_t STREAM_WORDS = 32
@@ -51,12 +51,23 @@ cdef double WORTH_THREADS = 200e3
 # Sweeps whose thresholds are made ready at a time.
 cdef int64_t THRESHOLD_SWEEPS = 256
 
+# Spins up to which the fields of a block of reads fit the second-level cache.
+cdef int64_t KEPT_SPINS = 8192
+cdef int64_t LANES_READS = 32
+# Reads that share a pass over the matrix of couplings, while a part of it is in cache.
+cdef int64_t READS_TOGETHER = 32
+
 cdef enum:
     LANES
     BITS
+    FIELDS
 
 # Name: (index, dtype of a word of states).
-KERNELS = {"lanes": (LANES, np.dtype(np.uint32)), "bits": (BITS, np.dtype(np.uint64))}
+KERNELS = {
+    "lanes": (LANES, np.dtype(np.uint32)),
+    "bits": (BITS, np.dtype(np.uint64)),
+    "fields": (FIELDS, np.dtype(np.uint8)),
+}
 
 # struct fnn_group of csrc/fastnn.h.
 GROUP = np.dtype(
@@ -70,7 +81,7 @@ GROUP = np.dtype(
     ],
     align=True,
 )
-LIMITS = {"planes": FNN_PLANES, "levels": FNN_LEVELS, "threshold_bits": FNN_THRESHOLD_BITS}
+LIMITS = {"tile": FNN_TILE, "planes": FNN_PLANES, "levels": FNN_LEVELS, "threshold_bits": FNN_THRESHOLD_BITS}
 ROWS = {"metropolis": FNN_METROPOLIS_ROW, "heat_bath": FNN_HEAT_BATH_ROW}
 
 
@@ -78,6 +89,8 @@ cdef struct walk_task:
     const fnn_rooms *rooms
     const fnn_spins *spins
     int64_t kernel, t0, t1
+    int64_t n_reads, together
+    bint storing
     uint64_t *masks
 
 
@@ -96,11 +109,37 @@ cdef void part_item(void *context, int64_t item, int64_t worker) noexcept nogil:
     w.rooms.anneal_bits_part(w.spins, item // w.spins.n_parts, item % w.spins.n_parts, w.t0, w.masks)
 
 
+cdef void reads_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """Steps t0 .. t1 - 1 of a run of reads, step by step."""
+    cdef walk_task *w = <walk_task *>context
+    cdef int64_t t, read, first = item * w.together, last = min(first + w.together, w.n_reads)
+    for t in range(w.t0, w.t1):
+        for read in range(first, last):
+            w.rooms.anneal_fields(w.spins, read, t)
+
+
+cdef void carry_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    """Between the words of a block of 8 reads and the spins that are kept for each of them."""
+    cdef walk_task *w = <walk_task *>context
+    cdef int64_t per_rung = w.spins.blocks_per_rung, first = item % per_rung * 8, r
+    for r in range(first, min(first + 8, w.spins.n_reads)):
+        if w.storing:
+            w.rooms.anneal_fields_store(w.spins, item // per_rung * w.spins.n_reads + r)
+        else:
+            w.rooms.anneal_fields_load(w.spins, item // per_rung * w.spins.n_reads + r)
+
+
 cdef struct walk_job:
     walk_task task
     fnn_watch watch
     int64_t n_blocks, end, chunk
     double deadline
+
+
+cdef void carry(fnn_team *team, walk_job *job, bint storing) noexcept nogil:
+    job.task.storing = storing
+    if job.task.kernel == FIELDS:
+        team_run(team, carry_item, &job.task, job.n_blocks)
 
 
 cdef void walk_by_parts(fnn_team *team, walk_job *job, int64_t stop) noexcept nogil:
@@ -124,12 +163,17 @@ cdef void lead_walk(fnn_team *team, void *context) noexcept nogil:
     cdef const fnn_spins *spins = job.task.spins
     cdef bint by_parts = (job.n_blocks < team.n_workers and spins.n_parts > 1
                           and spins.blocks_per_rung == job.n_blocks)
-    cdef double before, now = omp_get_wtime()
+    cdef double before, now
+    carry(team, job, False)
+    now = omp_get_wtime()
     while job.task.t0 < job.end:
         job.task.t1 = min(job.end, job.task.t0 + job.chunk)
         before = now
         if by_parts:
             walk_by_parts(team, job, job.task.t1)
+        elif job.task.kernel == FIELDS:
+            team_run(team, reads_item, &job.task, ceil_div(job.task.n_reads, job.task.together))
+            job.task.t0 = job.task.t1
         else:
             team_run(team, block_item, &job.task, job.n_blocks)
             job.task.t0 = job.task.t1
@@ -139,7 +183,8 @@ cdef void lead_walk(fnn_team *team, void *context) noexcept nogil:
         elif now - before > 2 * PHASE_SECONDS:
             job.chunk = max(job.chunk // 2, 1)
         if watch_interrupted(&job.watch) or now > job.deadline:
-            return
+            break
+    carry(team, job, True)
 
 
 cdef class Walk:
@@ -174,15 +219,45 @@ cdef class Walk:
         """Steps of a sweep."""
         return self.spins.n_sites
 
-    def with_rows(self, uint64_t key, indptr, indices, weights, constant, scale, sites):
+    def with_rows(self, uint64_t key, indptr, indices, weights, gains, constant, scale, sites):
         """Rows as csrc/anneal/lanes.c wants them; sites: int32, the order of a sweep."""
-        self.held += [indptr, indices, weights, constant, scale, sites]
+        self.held += [indptr, indices, weights, gains, constant, scale, sites]
+        if self.spins.n_spins <= KEPT_SPINS:
+            fields = aligned((self.n_blocks, self.spins.n_spins, LANES_READS), weights.dtype)
+            self.held.append(fields)
+            self.spins.fields = address(fields)
+        self.spins.gains = address(gains)
         self.spins.indptr, self.spins.indices = <int64_t *>address(indptr), <int32_t *>address(indices)
         self.spins.weights, self.spins.constant = address(weights), address(constant)
         self.spins.scale = address(scale)
         self.spins.sites, self.spins.n_sites = <int32_t *>address(sites), sites.size
         self.step_cost = 25 + 3.0 * indices.size / max(sites.size, 1)
-        self._seed(key)
+        self._seed(key, self.n_blocks)
+        return self
+
+    def with_fields(self, uint64_t key, indptr, indices, gains, matrix, constant, scale, sites, coupled,
+                    int64_t n_places, int64_t n_reads, int64_t n_rungs):
+        """Fields kept for each read: see csrc/anneal/fields.c; matrix or the three before it are None."""
+        cdef int64_t stride = constant.size
+        self.held += [indptr, indices, gains, matrix, scale, sites, coupled]
+        fields, downs = (aligned((n_rungs * n_reads, stride), constant.dtype) for _ in range(2))
+        fields[:] = constant
+        downs[:] = np.iinfo(constant.dtype).min  # all spins down, as `constant` has it
+        self.held += [fields, downs]
+        self.spins.fields, self.spins.downs = address(fields), address(downs)
+        self.spins.kept_stride = stride
+        self.spins.kept_columns = ceil_div(self.spins.n_spins, FNN_TILE) * FNN_TILE
+        if matrix is None:
+            self.spins.indptr, self.spins.indices = <int64_t *>address(indptr), <int32_t *>address(indices)
+            self.spins.gains = address(gains)
+        else:
+            self.spins.matrix = address(matrix)
+        self.spins.scale, self.spins.sites = address(scale), <int32_t *>address(sites)
+        self.spins.coupled = <uint8_t *>address(coupled)
+        self.spins.n_places, self.spins.n_reads = n_places, n_reads
+        self.spins.n_sites = ceil_div(n_places, FNN_TILE)
+        self.step_cost = 400.0 * n_rungs * n_reads / max(self.n_blocks, 1)
+        self._seed(key, n_rungs * n_reads)
         return self
 
     def with_groups(self, uint64_t key, groups, stages, slots, signs, int64_t n_levels, thresholds):
@@ -201,14 +276,14 @@ cdef class Walk:
             while self.spins.n_parts < MAX_PARTS and widest >= 2 * self.spins.n_parts * PART_GROUPS:
                 self.spins.n_parts *= 2
         self.step_cost = (50.0 * groups.size + 3.0 * signs.size) / max(self.spins.n_sites, 1)
-        self._seed(key)
+        self._seed(key, self.n_blocks)
         return self
 
-    cdef _seed(self, uint64_t key):
-        streams = aligned((max(self.n_blocks, 1), self.spins.n_parts, STREAM_WORDS), np.uint64)
+    cdef _seed(self, uint64_t key, int64_t n_streams):
+        streams = aligned((max(n_streams, 1), self.spins.n_parts, STREAM_WORDS), np.uint64)
         cdef uint32_t *at = <uint32_t *>address(streams)
         cdef int64_t block, part
-        for block in range(self.n_blocks):
+        for block in range(n_streams):
             for part in range(self.spins.n_parts):
                 self.rooms.random_words(key, part, block, FNN_STREAM_SWEEPS, 0, at)
                 at += 2 * STREAM_WORDS
@@ -244,6 +319,10 @@ cdef class Walk:
         job.watch = watch_begin()
         job.deadline = deadline
         cdef int workers = n_threads if self.step_cost * (t1 - t0) * self.n_blocks > WORTH_THREADS else 1
+        if self.kernel == FIELDS:
+            job.task.n_reads = self.n_blocks // self.spins.blocks_per_rung * self.spins.n_reads
+            job.task.together = min(READS_TOGETHER, ceil_div(job.task.n_reads, workers))
+            workers = min(workers, ceil_div(job.task.n_reads, job.task.together))
         with nogil:
             team_call(workers, lead_walk, &job)
         self.chunk = job.chunk

@@ -202,8 +202,14 @@ cdef extern from "fastnn.h" nogil:
         const int32_t *indices
         const void *weights
         const void *constant
+        const void *gains
         const void *scale
         const int32_t *sites
+        int64_t n_places, n_reads, kept_stride, kept_columns
+        void *fields
+        void *downs
+        const void *matrix
+        const uint8_t *coupled
         const fnn_group *groups
         const int64_t *stages
         const int32_t *slots
@@ -275,6 +281,9 @@ cdef extern from "fastnn.h" nogil:
         void (*state_energies)(const fnn_pairs *, const uint64_t *, double *) noexcept nogil
         void (*state_moments)(const fnn_pairs *, const uint64_t *, uint64_t, int64_t *, int64_t *) noexcept nogil
         void (*anneal_lanes)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil
+        void (*anneal_fields)(const fnn_spins *, int64_t, int64_t) noexcept nogil
+        void (*anneal_fields_load)(const fnn_spins *, int64_t) noexcept nogil
+        void (*anneal_fields_store)(const fnn_spins *, int64_t) noexcept nogil
         void (*anneal_bits)(const fnn_spins *, int64_t, int64_t, int64_t) noexcept nogil
         void (*anneal_bits_begin)(const fnn_spins *, int64_t, int64_t, void *) noexcept nogil
         void (*anneal_bits_part)(const fnn_spins *, int64_t, int64_t, int64_t, const void *) noexcept nogil

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.blas import dsymm
+from scipy.sparse import issparse
 
-from fastnn._kernels.anneal import KERNELS, Pairs, Walk, random_states, stages_of
+from fastnn._kernels.anneal import KERNELS, LIMITS, Pairs, Walk, random_states, stages_of
+from fastnn._threads import single_threaded_blas
 from fastnn.energy._bits import BitGroups, integer_form, worthwhile
 
 ORDERS = ("sequential", "random", "color")
 ACCEPTANCES = ("metropolis", "heat_bath")
 # Bits that sums of fixed-point numbers may take.
-_SINGLE_BITS, _DOUBLE_BITS = 30, 50
+_SINGLE_BITS, _DOUBLE_BITS = 31, 50
+# Where a last digit decides little: relative changes of couplings, and the share of them that may change by more.
+_HARDLY, _NEARLY_ALL = 1 / 16, 1e-4
+# Reads up to which keeping their fields beats 64 side by side.
+_FEW_READS = 4
+# States of which dense energies are computed at a time.
+_STATES_TOGETHER = 1024
 
 
 class Plan:
@@ -18,24 +27,67 @@ class Plan:
 
     kernel: a name or "auto". clamp: boolean mask of units that never move, or None. beta: the greatest
     finite inverse temperature, and error how far rounded couplings may move beta times an energy difference:
-    they decide the precision.
+    they decide the precision. error None: as far as they move it, if nearly all couplings hardly change, as for an
+    annealer, whose last sweeps only descend.
     """
 
-    def __init__(self, model, *, kernel, order, acceptance, clamp, beta, error):
+    def __init__(self, model, *, kernel, num_reads, order, acceptance, clamp, beta, error):
         self.model, self.order, self.heat_bath = model, order, acceptance == "heat_bath"
         self.held = np.zeros(model.n, bool) if clamp is None else clamp
+        self.num_reads = num_reads
+        self.real, self.kernel = np.dtype(np.float64), "fields"
+        self.groups = None
+        if kernel == "fields" or (kernel == "auto" and self._keeps_fields()):
+            self._keep_fields(beta, error)
+            return
         weights, bias = model.spin_form()
-        self.groups, self.kernel = self._groups(kernel, weights, bias), "bits"
-        self.real = np.dtype(np.float64)
+        if kernel != "lanes":
+            self.groups = self._groups(kernel, weights, bias)
+        self.kernel = "bits"
         if self.groups is None:
             self.kernel = "lanes"
-            self.real, self.rows = _fixed_rows(weights, bias, beta, error)
+            step, self.real = _steps(weights, bias, beta, error)
+            self.rows = _fixed_rows(weights, bias, step, self.real)
             self.sites = self._sites()
+
+    def _keeps_fields(self):
+        """Whether fields that are kept do best: for few reads, and for dense couplings."""
+        return self.num_reads <= _FEW_READS or self.model.is_dense
+
+    def _keep_fields(self, beta, error):
+        """Rows in the order of a sweep, units that never move behind it."""
+        model, n = self.model, self.model.n
+        weights, bias = model.spin_form(dense=model.is_dense)
+        step, self.real = _steps(weights, bias, beta, error)
+        movers = np.flatnonzero(~self.held) if model.is_dense else self._sites()
+        self.n_places = movers.size
+        self.sites = np.concatenate([movers, np.flatnonzero(self.held)]).astype(np.int32)
+        columns = -(-n // LIMITS["tile"]) * LIMITS["tile"]
+        stride = columns + 16  # rows of a power of two would crowd a few sets of the cache
+        fix = np.int32 if self.real == np.float32 else np.int64
+        place = np.argsort(self.sites)
+        indptr = indices = increments = matrix = None
+        coupled = np.ones(stride // 16, np.uint8)
+        if model.is_dense:
+            whole = np.rint(weights / step)
+            total = whole.sum(axis=0)
+            matrix = np.zeros((n, stride), fix)
+            matrix[:, :n] = 2 * (whole if (np.diff(self.sites) > 0).all() else whole[np.ix_(self.sites, self.sites)])
+        else:
+            rows = weights[self.sites]
+            indptr, indices = rows.indptr.astype(np.int64), place[rows.indices].astype(np.int32)
+            whole = np.rint(rows.data / step[rows.indices])
+            total = np.bincount(rows.indices, weights=whole, minlength=n)
+            increments = (2 * whole).astype(fix)
+            group = np.repeat(np.arange(n) // 16, np.diff(indptr))
+            coupled[:] = np.bincount(group[group == indices // 16], minlength=coupled.size) > 0
+        constant, scale = np.zeros(stride, fix), np.ones(stride, self.real)
+        constant[:n] = (np.rint(bias / step) - total)[self.sites]
+        scale[:n] = step[self.sites]
+        self.kept = indptr, indices, increments, matrix, constant, scale, self.sites, coupled
 
     def _groups(self, kernel, weights, bias):
         """What the bit-sliced kernel needs, if it is asked for or does best."""
-        if kernel == "lanes":
-            return None
         integers = integer_form(weights, bias)
         if kernel == "auto" and not worthwhile(weights, integers):
             return None
@@ -60,7 +112,7 @@ class Plan:
         """The dtype of a word of states: one spin in as many reads as it has bits."""
         return KERNELS[self.kernel][1]
 
-    def walk(self, states, key, n_rungs=1) -> Walk:
+    def walk(self, states, key, num_reads, n_rungs=1) -> Walk:
         """What moves these states, n_rungs groups of blocks of reads each with its own betas."""
         walk = Walk(
             self.kernel,
@@ -70,36 +122,51 @@ class Plan:
             heat_bath=self.heat_bath,
             n_rungs=n_rungs,
         )
+        if self.kernel == "fields":
+            return walk.with_fields(key, *self.kept, self.n_places, num_reads, n_rungs)
         if self.kernel == "lanes":
             return walk.with_rows(key, *self.rows, self.sites)
         g = self.groups
         return walk.with_groups(key, g.groups, g.stages, g.slots, g.signs, g.n_levels, g.thresholds)
 
 
-def _fixed_rows(weights, bias, beta, allowed):
-    """(real, (indptr, indices, weights, constant, scale)): fields in steps of a power of two per spin.
+def _steps(weights, bias, beta, allowed):
+    """(step (n,), real): fields in steps of a power of two per spin, such that sums of |w| and |b| fit.
 
-    Sums of |w| and |b| fit the bits of a sum. float32 rooms unless the couplings, rounded to such steps,
-    would move beta times an energy difference by more than `allowed`.
+    float32 rooms if the couplings, rounded to such steps, move beta times an energy difference by no more than
+    `allowed`; or if nearly all of them hardly change, where `allowed` is None.
     """
     sums = np.asarray(abs(weights).sum(axis=1)).ravel() + abs(bias)
-    terms = np.diff(weights.indptr) + 1
-    for real, bits in ((np.float32, _SINGLE_BITS), (np.float64, _DOUBLE_BITS)):
-        _, exponent = np.frexp(sums)
-        step = np.where(sums > 0, np.ldexp(1.0, exponent - bits + 1), 1.0)
-        fixed = np.rint(weights.data / np.repeat(step, terms - 1))
-        fixed_bias = np.rint(bias / step)
-        exact = (fixed * np.repeat(step, terms - 1) == weights.data).all() and (
-            fixed_bias * step == bias
-        ).all()
-        error = 0.0 if exact else float((terms * step).max(initial=0)) * beta
-        in_range = step.min(initial=1) > np.finfo(real).tiny and step.max(initial=1) < 1e30
-        if (error <= allowed and in_range) or real is np.float64:
-            break
-    fixed = fixed.astype(np.int32 if real is np.float32 else np.int64)
-    constant = fixed_bias.astype(fixed.dtype) - _row_sums(fixed, weights.indptr)
+    _, exponent = np.frexp(sums)
+    single, double = (
+        np.where(sums > 0, np.ldexp(1.0, exponent - bits + 1), 1.0) for bits in (_SINGLE_BITS, _DOUBLE_BITS)
+    )
+    if single.min(initial=1) <= np.finfo(np.float32).tiny or single.max(initial=1) >= 1e30 or beta >= 1e30:
+        return double, np.dtype(np.float64)
+    if issparse(weights):
+        terms = np.diff(weights.indptr)
+        parts = (bias, single), (weights.data, np.repeat(single, terms))
+    else:
+        terms = np.count_nonzero(weights, axis=1)
+        parts = (bias, single), (weights, single[:, None])
+    changes = [(abs(np.rint(x / step) * step - x), x) for x, step in parts]
+    if allowed is None:
+        n_changed = sum(np.count_nonzero(change > _HARDLY * abs(x)) for change, x in changes)
+        fits = n_changed <= _NEARLY_ALL * (terms.sum() + terms.size)
+    else:
+        exact = not any(change.any() for change, _ in changes)
+        fits = exact or float(((terms + 1) * single).max(initial=0)) * beta <= allowed
+    return (single, np.dtype(np.float32)) if fits else (double, np.dtype(np.float64))
+
+
+def _fixed_rows(weights, bias, step, real):
+    """(indptr, indices, weights, gains, constant, scale) as csrc/anneal/lanes.c wants them."""
+    fix = np.int32 if real == np.float32 else np.int64
+    fixed = np.rint(weights.data / np.repeat(step, np.diff(weights.indptr))).astype(fix)
+    gains = np.rint(weights.data / step[weights.indices]).astype(fix)
+    constant = np.rint(bias / step).astype(fix) - _row_sums(fixed, weights.indptr)
     indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
-    return np.dtype(real), (indptr, indices, 2 * fixed, constant, step.astype(real))
+    return indptr, indices, 2 * fixed, 2 * gains, constant, step.astype(real)
 
 
 def _row_sums(values, indptr):
@@ -118,6 +185,25 @@ def pairs_of(model) -> Pairs:
     if model.vartype == "SPIN":
         constant -= np.bincount(row[below], weights=weights, minlength=model.n)
     return Pairs(indptr.astype(np.int64), indices, weights, constant, model.vartype == "BINARY")
+
+
+def state_energies(model, words, num_reads):
+    """(num_reads,) energies of words (n_blocks, n + 1), by products with the couplings."""
+    per_word, out = 8 * words.itemsize, np.empty(num_reads)
+    n_words = -(-_STATES_TOGETHER // per_word)
+    for first in range(0, num_reads, n_words * per_word):
+        n = min(n_words * per_word, num_reads - first)
+        at = first // per_word
+        states = np.where(unpack_words(words[at : at - (-n // per_word)], n), 1.0, model.low)
+        if model.is_dense:
+            weights = model.weights.toarray() if issparse(model.weights) else model.weights
+            with single_threaded_blas():
+                fields = dsymm(1.0, weights.T, states.T)  # both as BLAS has them, columns first
+        else:
+            fields = model.rows @ states.T
+        fields = model.bias[:, None] + 0.5 * fields
+        out[first : first + n] = model.offset - np.einsum("ri,ir->r", states, fields)
+    return out
 
 
 def start_words(plan, num_reads, initial_states, key):
@@ -157,8 +243,9 @@ def words_of_64(words):
     """The same states in words of 64 reads."""
     if words.itemsize == 8:
         return words
-    n_blocks, n = words.shape
-    wide = np.zeros((-(-n_blocks // 2), n, 2), words.dtype)
-    wide[:, :, 0] = words[::2]
-    wide[: n_blocks // 2, :, 1] = words[1::2]
+    (n_blocks, n), times = words.shape, 8 // words.itemsize
+    wide = np.zeros((-(-n_blocks // times), n, times), words.dtype)
+    for k in range(times):
+        part = words[k::times]
+        wide[: len(part), :, k] = part
     return wide.view(np.uint64)[:, :, 0]

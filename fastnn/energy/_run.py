@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from fastnn._validation import check_n_threads, random_key
 from fastnn.energy._checks import check_choice, check_clamp, check_count
-from fastnn.energy._plans import ACCEPTANCES, ORDERS, Plan, pack_words, pairs_of, start_words, words_of_64
+from fastnn.energy._plans import (
+    ACCEPTANCES,
+    ORDERS,
+    Plan,
+    pack_words,
+    pairs_of,
+    start_words,
+    state_energies,
+    words_of_64,
+)
 from fastnn.energy.ising import IsingModel
 from fastnn.energy.samples import Samples
 
-KERNEL_NAMES = ("auto", "bits", "lanes")
+KERNEL_NAMES = ("auto", "bits", "lanes", "fields")
 OBSERVABLES = ("energy", "magnetisation")
+# Reads up to which products of sparse matrices beat 64 reads at a time.
+_FEW = 8
 # Seconds between two looks at a callback or a time limit.
 _PATIENCE = 0.1
 
@@ -44,14 +57,19 @@ class Run:
             raise ValueError("clamp needs initial_states: they say at which values units are held")
         self.n_threads = check_n_threads(n_threads)
         self.plan = Plan(
-            model, kernel=kernel, order=order, acceptance=acceptance, clamp=self.clamp, beta=beta, error=error
-        )
+            model, kernel=kernel, num_reads=self.num_reads * n_rungs, order=order, acceptance=acceptance,
+            clamp=self.clamp, beta=beta, error=error,
+        )  # fmt: skip
         self.key = random_key(seed)
         words = start_words(self.plan, self.num_reads, initial_states, self.key)
         self.words = np.concatenate([words] * n_rungs) if n_rungs > 1 else words
-        self.walk = self.plan.walk(self.words, self.key, n_rungs)
-        self.pairs = pairs_of(model)
+        self.walk = self.plan.walk(self.words, self.key, self.num_reads, n_rungs)
         self.observed = {name: [] for name in observables}
+
+    @cached_property
+    def pairs(self):
+        """The model's pairs, for energies and moments of packed states."""
+        return pairs_of(self.model)
 
     def _shape(self, states):
         if states.ndim == 2 and len(states) != self.num_reads:
@@ -95,9 +113,13 @@ class Run:
 
     def energies(self) -> np.ndarray:
         """(num_reads,) energies of the states as they are; (n_rungs, num_reads) with several rungs."""
-        blocks = self.blocks()
-        found = self.pairs.energies(blocks.reshape(-1, blocks.shape[2]), self.n_threads)
-        found = found.reshape(self.n_rungs, -1)[:, : self.num_reads] + self.model.offset
+        if self.model.is_dense or self.num_reads <= _FEW:
+            per_rung = self.words.reshape(self.n_rungs, -1, self.words.shape[1])
+            found = np.stack([state_energies(self.model, words, self.num_reads) for words in per_rung])
+        else:
+            blocks = self.blocks()
+            found = self.pairs.energies(blocks.reshape(-1, blocks.shape[2]), self.n_threads)
+            found = found.reshape(self.n_rungs, -1)[:, : self.num_reads] + self.model.offset
         return found if self.n_rungs > 1 else found[0]
 
     def magnetisations(self) -> np.ndarray:

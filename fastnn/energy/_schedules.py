@@ -17,15 +17,16 @@ def default_beta_range(model) -> tuple[float, float]:
     sweep 0.01 spins flip against a least field, a spin's weakest coupling standing for it. (0.1, 1) for a
     model without couplings and biases.
     """
-    weights, bias = model.spin_form()
-    size = abs(weights.data)
-    row = np.repeat(np.arange(model.n), np.diff(weights.indptr))
-    total = abs(bias) + np.bincount(row, weights=size, minlength=model.n)
+    weights, bias = model.spin_form(dense=model.is_dense)
+    size = abs(weights)
     least = np.where(bias != 0, abs(bias), np.inf)
-    filled = np.diff(weights.indptr) > 0
-    if size.size:
-        starts = weights.indptr[:-1][filled]
-        least[filled] = np.minimum(least[filled], np.minimum.reduceat(size, starts))
+    if model.is_dense:
+        least = np.minimum(least, np.where(size > 0, size, np.inf).min(axis=1))
+    else:
+        filled = np.diff(size.indptr) > 0
+        if size.nnz:
+            least[filled] = np.minimum(least[filled], np.minimum.reduceat(size.data, size.indptr[:-1][filled]))
+    total = abs(bias) + np.asarray(size.sum(axis=1)).ravel()
     least = least[np.isfinite(least)]
     if least.size == 0:
         return 0.1, 1.0

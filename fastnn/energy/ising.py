@@ -323,17 +323,31 @@ class IsingModel(Savable):
         """
         return enumerate_states(self, beta)
 
-    def spin_form(self) -> tuple[csr_array, np.ndarray]:
-        """Couplings (CSR) and biases of the spin model of equal energies but for a constant.
+    @cached_property
+    def is_dense(self) -> bool:
+        """Whether a quarter of all pairs or more are coupled, in a model of 64 units or more."""
+        n_entries = self.rows.nnz if issparse(self.weights) else np.count_nonzero(self.weights)
+        return self.n >= 64 and 4 * n_entries >= self.n * self.n
+
+    def spin_form(self, dense=False) -> tuple[csr_array | np.ndarray, np.ndarray]:
+        """Couplings and biases of the spin model of equal energies but for a constant.
+
+        Parameters
+        ----------
+        dense : bool, default=False
+            Whether couplings are wanted as an array, else as CSR.
 
         Returns
         -------
-        weights : csr_array of shape (n, n)
+        weights : csr_array or ndarray of shape (n, n)
         bias : ndarray of shape (n,)
         """
+        weights = self.rows
+        if dense:
+            weights = self.weights.toarray() if issparse(self.weights) else self.weights
         if self.vartype == "SPIN":
-            return self.rows, self.bias
-        quarter = 0.25 * self.rows
+            return weights, self.bias
+        quarter = 0.25 * weights
         return quarter, 0.5 * self.bias + np.asarray(quarter.sum(axis=1)).ravel()
 
 

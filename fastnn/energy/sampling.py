@@ -11,8 +11,6 @@ from fastnn.energy._run import Run, check_model
 from fastnn.energy._schedules import schedule_betas
 from fastnn.energy.samples import Samples
 
-# Error of beta times an energy difference that is allowed in the coldest sweep.
-_ERROR = 0.01
 
 
 def anneal(
@@ -103,7 +101,7 @@ def anneal(
     limit = np.inf if time_limit is None else check_real("time_limit", time_limit)
     finite = betas[np.isfinite(betas)]
     run = Run(
-        model, num_reads=num_reads, beta=finite.max(initial=0.0), error=_ERROR,
+        model, num_reads=num_reads, beta=finite.max(initial=0.0), error=None,
         kernel=kernel, order=order,
         acceptance=acceptance, initial_states=initial_states, clamp=clamp, seed=seed,
         n_threads=n_threads, observables=observables,
