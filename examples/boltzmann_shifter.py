@@ -70,7 +70,7 @@ axes[0].set(xlabel="epoch", ylabel="P(right direction)", ylim=(0.4, 1.02))
 axes[1].set(xlabel="epoch", ylabel="mean log-likelihood, nats")
 axes[1].axhline(-np.log(32), color="0.7", linestyle="--", zorder=0)
 axes[1].annotate("the data's own entropy", (epochs[-1], -np.log(32)), ha="right", va="bottom", color="0.4")
-axes[0].legend(frameon=False, loc="center right")
+axes[0].legend(frameon=False, loc="upper left")
 for ax in axes[:2]:
     ax.spines[["top", "right"]].set_visible(False)
 W = machines["10 hidden units"].weights_[9:, :9]
