@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import ising, likelihood, networks, rbm, system
+from bench import hopfield, ising, likelihood, networks, rbm, system
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -341,5 +341,31 @@ CASES = table(
         _anneal("gauss", "3-D lattice of 16^3, Gaussian", 50, 64, 8, kind="cubic_gauss", side=16),
         _anneal("sk", "all pairs of 1000 units, Gaussian", 25, 64, 1, kind="sk", side=1000),
         _anneal("one_read", "max-cut, 2000 units of degree 20", 3, 1, 1, kind="random", side=2000, width=20),
+        Case(
+            "hopfield_recall",
+            "asynchronous recall until rest, 2000 units, 200 patterns, 256 probes with 10 % of bits wrong",
+            {
+                "fastnn": Party(hopfield.fastnn_recall),
+                "numpy loop": Party(hopfield.numpy_recall),
+                "numpy, probes together": Party(hopfield.numpy_recall_together),
+            },
+            size={"n_units": 2000, "n_patterns": 200, "n_probes": 256},
+            tiny={"n_units": 100, "n_patterns": 3, "n_probes": 8},
+            targets=(Target("numpy loop", 200),),
+            prepare=hopfield.patterns,
+            check=hopfield.check_recalled,
+        ),
+        Case(
+            "hopfield_memory",
+            "peak memory of learning 1000 patterns of 100,000 units and recalling 64, over the data",
+            {"fastnn": Party(hopfield.fastnn_recall_bytes)},
+            size={"n_units": 100_000, "n_patterns": 1000, "n_probes": 64},
+            tiny={"n_units": 700, "n_patterns": 3, "n_probes": 2},
+            targets=(Target("fastnn", 1e9, "at most", "value"),),
+            measure="value",
+            unit="B",
+            fresh=True,
+            prepare=hopfield.patterns,
+        ),
     )
 )

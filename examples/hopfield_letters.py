@@ -27,14 +27,14 @@ noisy = letters * rng.choice([-1, 1], letters.shape, p=[0.2, 0.8])
 recalled = network.recall(noisy)
 right = (recalled.states == letters).all(axis=1).sum()
 
-figure = plt.figure(figsize=(11, 7.5), layout="constrained")
-top, bottom = figure.subfigures(2, 1, height_ratios=(1, 1.3))
+figure = plt.figure(figsize=(12, 6.4), layout="constrained")
+top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2))
 axes = top.subplots(1, 2)
 shape = {"image_shape": (14, 10), "n_columns": len(FONT)}
 plot.images(noisy, title="A fifth of the pixels wrong", ax=axes[0], **shape)
 plot.images(recalled.states, title=f"Recalled: {right} of {len(FONT)} right", ax=axes[1], **shape)
 
-left, middle, last = bottom.subplots(1, 3)
+left, middle, last = bottom.subplots(1, 3, width_ratios=(1, 1, 0.8))
 alone = rng.choice([-1, 1], (2, 200))
 plot.energy_landscape(HopfieldNetwork().fit(alone), ax=left)
 left.set_title("Two memories alone")

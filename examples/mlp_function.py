@@ -5,6 +5,7 @@ better network exists does not promise that training finds it. Draws fits, error
 for a Boolean function.
 """
 
+import sys
 import warnings
 
 import matplotlib.pyplot as plt
@@ -16,7 +17,8 @@ from fastnn import MLPClassifier, MLPRegressor, plot
 warnings.simplefilter("ignore", ConvergenceWarning)
 x = np.linspace(-3, 3, 600)[:, None]
 y = np.sin(3 * x[:, 0]) * np.exp(-0.2 * x[:, 0] ** 2) + 0.3 * x[:, 0]
-widths = (1, 2, 4, 8, 16, 32)
+TINY = "--tiny" in sys.argv
+widths = (2, 4, 16) if TINY else (1, 2, 4, 8, 16, 32)
 
 
 def best_fit(width: int) -> MLPRegressor:
@@ -26,7 +28,7 @@ def best_fit(width: int) -> MLPRegressor:
             activation="tanh",
             solver="lbfgs",
             alpha=0,
-            max_iter=3000,
+            max_iter=20 if TINY else 3000,
             tol=1e-10,
             random_state=seed,
         ).fit(x, y)

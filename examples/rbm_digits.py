@@ -4,6 +4,8 @@ Writes ``rbm_digits.png``: how training went, what the hidden units look for, an
 machine draws by itself.
 """
 
+import sys
+
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -11,10 +13,11 @@ from sklearn.model_selection import train_test_split
 import fastnn
 from fastnn import plot
 
+N_ITER = 2 if "--tiny" in sys.argv else 30
 X_train, X_test = train_test_split(load_digits().data / 16, test_size=0.2, random_state=0)
 
 # Grey levels are probabilities of ink: every visit of an image draws it afresh in black and white.
-rbm = fastnn.RBM(64, learning_rate=0.05, batch_size=10, n_iter=30, binarize="sample", random_state=0)
+rbm = fastnn.RBM(64, learning_rate=0.05, batch_size=10, n_iter=N_ITER, binarize="sample", random_state=0)
 rbm.fit(X_train, X_val=X_test)
 
 figure = plt.figure(figsize=(11, 8), layout="constrained")

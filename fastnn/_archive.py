@@ -29,7 +29,7 @@ _OPENING, _NAME_AT = b"PK\x03\x04", 30
 # What zipfile, json and NumPy raise over bytes that are not what was written.
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, TypeError, EOFError, OSError,
-    NotImplementedError, RuntimeError, OverflowError, AttributeError,
+    NotImplementedError, RuntimeError, OverflowError, AttributeError, ImportError,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import fastnn
-from fastnn import _datasets, _tiles, plot
+from fastnn import _axes, _datasets, plot
 
 _MAX_HELD_OUT = 2000
 _N_SAMPLES = 100
@@ -61,7 +61,7 @@ def prepare(
     OSError, ValueError
         The data cannot be read or the directory for the pictures cannot be written.
     """
-    _tiles.pyplot().switch_backend("Agg")  # files only: works without a display
+    _axes.pyplot().switch_backend("Agg")  # files only: works without a display
     images = _datasets.digits() if data is None else _datasets.read_images(data)
     n_samples, n_features = images.X.shape
     n_held_out = min(n_samples // 5, _MAX_HELD_OUT)
@@ -255,7 +255,7 @@ def _complete(rbm: fastnn.RBM, X: np.ndarray, known: np.ndarray, seed: int) -> t
 def _save(ax, path: Path) -> Path:
     figure = ax.figure
     figure.savefig(path, dpi=150)
-    _tiles.pyplot().close(figure)
+    _axes.pyplot().close(figure)
     return path
 
 

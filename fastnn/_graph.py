@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastnn._tiles import as_array, pyplot
+from fastnn import _axes
+from fastnn._tiles import as_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,8 +40,7 @@ def draw_graph(
     sizes = [weights[0].shape[0], *(w.shape[1] for w in weights)]
     columns = [shown_units(size, max_units) for size in sizes]
     height = max(len(column) for column in columns)
-    if ax is None:
-        _, ax = pyplot().subplots(figsize=(2.2 * len(sizes) + 0.4, 0.5 * height + 1), layout="constrained")
+    ax = _axes.one(ax, (2.2 * len(sizes) + 0.4, 0.5 * height + 1))
     places = []
     for x, column in enumerate(columns):
         y = (np.arange(len(column)) - (len(column) - 1) / 2) * -1.0

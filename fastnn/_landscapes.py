@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastnn import _tiles
+from fastnn import _axes, _tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
-
-_INK = "#1f4e79"
 
 
 def energy_trace(
@@ -57,11 +55,11 @@ def energy_trace(
     if found is None:
         raise ValueError("no energies were recorded: nothing to draw")
     traces = _tiles.as_array(found, "energies")[: _tiles.positive(n_traces, "n_traces")]
-    ax = _axes(ax, (5.2, 3.4))
+    ax = _axes.one(ax, (5.2, 3.4))
     alpha = max(0.15, min(1.0, 4 / len(traces)))
-    ax.plot(np.arange(traces.shape[1]), traces.T, color=_INK, alpha=alpha, linewidth=1.2)
+    ax.plot(np.arange(traces.shape[1]), traces.T, color=_axes.INK, alpha=alpha, linewidth=1.2)
     ax.set(xlabel="sweep", ylabel="energy")
-    ax.spines[["top", "right"]].set_visible(False)
+    _axes.hide(ax, "top", "right")
     if title is not None:
         ax.set_title(title)
     return ax
@@ -126,9 +124,9 @@ def energy_landscape(
     # every rung of one ladder with every rung of the other: factors -1 or +1 of the first pattern
     states = first * (agree[:, None, :] * differ[None, :, :]).reshape(-1, len(first))
     overlaps = network.overlap(states, chosen)
-    ax = _axes(ax, (5.4, 4.4))
+    ax = _axes.one(ax, (5.4, 4.4))
     drawn = ax.tricontourf(*overlaps.T, network.energy(states), levels=24, cmap=cmap)
-    ax.figure.colorbar(drawn, ax=ax, label="energy", shrink=0.6)
+    _axes.bar(ax, drawn, "energy")
     marks = network.overlap(chosen, chosen)
     ax.plot(*marks.T, "o", color="white", markeredgecolor="black", clip_on=False)
     ax.plot(*-marks.T, "o", color="none", markeredgecolor="0.5", clip_on=False)
@@ -153,7 +151,7 @@ def transition_probability(
     *,
     acceptance: str = "heat_bath",
     limit: float = 6.0,
-    cmap: str = "coolwarm",
+    cmap: str = "plasma",
     ax: Axes | None = None,
 ) -> Axes:
     """Draw the probability to take a step against its change of energy, at several temperatures.
@@ -169,8 +167,8 @@ def transition_probability(
         1 / (1 + e^(beta dE)), or min(1, e^(-beta dE)).
     limit : float, default=6.0
         Changes of energy from -limit to limit.
-    cmap : str, default="coolwarm"
-        Cold to hot.
+    cmap : str, default="plasma"
+        Cold to hot, its palest end left out.
     ax : matplotlib.axes.Axes, default=None
         Where to draw; None makes a new figure.
 
@@ -197,23 +195,19 @@ def transition_probability(
     betas = np.atleast_1d(np.asarray(betas, dtype=np.float64))
     if betas.ndim != 1 or not len(betas) or not ((betas >= 0) & np.isfinite(betas)).all():
         raise ValueError("betas must be finite numbers that are not negative, at least one")
-    plt = _tiles.pyplot()
+    plt = _axes.pyplot()
     change = np.linspace(-limit, limit, 401)
     exponents = betas[:, None] * change
     if acceptance == "heat_bath":
         curves = 0.5 * (1 - np.tanh(exponents / 2))
     else:
         curves = np.exp(-np.maximum(exponents, 0))
-    ax = _axes(ax, (5.2, 3.4))
-    colors = plt.get_cmap(cmap)(np.linspace(0, 1, len(betas)))
+    ax = _axes.one(ax, (5.2, 3.4))
+    colors = plt.get_cmap(cmap)(np.linspace(0, 0.8, len(betas)))
     for rank, k in enumerate(np.argsort(-betas, kind="stable")):
         ax.plot(change, curves[k], color=colors[rank], label=f"β = {betas[k]:.3g}")
     ax.set(xlabel="change of energy", ylabel="probability of the step", ylim=(-0.02, 1.02))
-    ax.spines[["top", "right"]].set_visible(False)
+    _axes.hide(ax, "top", "right")
     if len(betas) <= 8:
         ax.legend(frameon=False)
     return ax
-
-
-def _axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
-    return _tiles.pyplot().subplots(figsize=size, layout="constrained")[1] if ax is None else ax

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,14 @@ from fastnn.exceptions import SavedFileError
 
 # Who watches a fit is no part of the model.
 _CALLBACKS = ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx", "_parent_callback_ctx")
-# Classes of scikit-learn that are parts of models here.
-_FOREIGN = ("sklearn.preprocessing.LabelBinarizer", "sklearn.preprocessing.LabelEncoder")
+# Classes of our own that are parts of models, without parts that are no data.
+_PARTS = (
+    "fastnn.linear._moments.Moments",
+    *(
+        f"fastnn.linear.families.{name}"
+        for name in ("Link", "Normal", "Bernoulli", "Poisson", "Gamma", "Tweedie", "Multinomial")
+    ),
+)
 _SPARSE = ("csr_array", "csc_array", "csr_matrix", "csc_matrix")
 _SPARSE_PARTS = ("data", "indices", "indptr")
 
@@ -105,21 +112,34 @@ def load(path):
         return _Reader(arrays).decode(content)
 
 
-def _public_class(name: str) -> type | None:
-    """The class that goes by this name in files, or None."""
+def _class_named(name: str) -> type | None:
+    """The class that goes by this name in files: fastnn's public ones, scikit-learn's estimators, parts."""
     import fastnn
 
-    if name in _FOREIGN:
-        module, _, name = name.rpartition(".")
-        return getattr(import_module(module), name)
-    found = getattr(fastnn, name) if name in fastnn.__all__ else None
-    return found if isinstance(found, type) and issubclass(found, Savable) else None
+    module, _, own = name.rpartition(".")
+    if not module:
+        found = getattr(fastnn, own) if own in fastnn.__all__ else None
+        return found if isinstance(found, type) and issubclass(found, Savable) else None
+    if module.split(".")[0] != "sklearn" and name not in _PARTS:
+        return None
+    found = getattr(import_module(module), own)
+    return found if name in _PARTS or (isinstance(found, type) and issubclass(found, BaseEstimator)) else None
 
 
 def _name_of(kind: type) -> str | None:
     """The name of a class in files; None if it has none."""
-    own = (kind.__name__, *(name for name in _FOREIGN if name.rpartition(".")[2] == kind.__name__))
-    return next((name for name in own if _public_class(name) is kind), None)
+    parts = kind.__module__.split(".")
+    public = ".".join(takewhile(lambda part: not part.startswith("_"), parts))
+    names = [kind.__name__, f"{kind.__module__}.{kind.__name__}"]
+    if parts[0] == "sklearn":  # where it is documented, not where its code lies
+        names.insert(0, f"{public}.{kind.__name__}")
+    for name in names:
+        try:
+            if _class_named(name) is kind:
+                return name
+        except (ImportError, AttributeError):
+            continue
+    return None
 
 
 class _Writer:
@@ -247,7 +267,7 @@ class _Reader:
         return getattr(sparse, told["class"])(parts, shape=tuple(told["shape"]))
 
     def _object_(self, told):
-        kind = _public_class(told["class"])
+        kind = _class_named(told["class"])
         if kind is None:
             raise SavedFileError(f"the file holds a {told['class']!r}, a class that this fastnn has not")
         made = kind.__new__(kind)

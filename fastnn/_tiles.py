@@ -10,6 +10,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import check_array
 
+from fastnn import _axes
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
@@ -18,17 +20,6 @@ _GAP_COLOR = "0.8"
 _MIN_TILE_PIXELS = 24  # smaller tiles are enlarged, lest a gap of one pixel look like a road
 _TILE_INCHES = 0.62
 _MAX_INCHES = 11.0
-
-
-def pyplot():
-    """matplotlib.pyplot, or an error that says how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            'fastnn.plot needs matplotlib; install it with: pip install "fastnn[plot]"'
-        ) from error
-    return plt
 
 
 def positive(value: int, name: str) -> int:
@@ -116,5 +107,4 @@ def _new_axes(shape: tuple[int, int], n_columns: int) -> Axes:
     width = n_columns * _TILE_INCHES
     height = width * shape[0] / shape[1]
     scale = min(1.0, _MAX_INCHES / max(width, height))
-    _, ax = pyplot().subplots(figsize=(scale * width + 1.2, scale * height + 0.5), layout="constrained")
-    return ax
+    return _axes.one(None, (scale * width + 1.2, scale * height + 0.5))

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fastnn import _tiles
+from fastnn import _axes, _tiles
+from fastnn._activity import activity
 from fastnn._graph import network_graph
 from fastnn._landscapes import energy_landscape, energy_trace, transition_probability
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = [
+    "activity",
     "energy_landscape",
     "energy_trace",
     "filters",
@@ -32,8 +34,6 @@ __all__ = [
     "reconstructions",
     "transition_probability",
 ]
-
-_INK = "#1f4e79"
 
 
 def images(
@@ -172,10 +172,7 @@ def filters(
     ax = _tiles.draw(tiles, n_columns, (-limit, limit), cmap, ax)
     which = "" if len(tiles) == n_all else f"{len(tiles)} of "
     ax.set_title(f"Weights of {which}{n_all} hidden units")
-    # An inset keeps the bar exactly as high as the grid, whatever the grid's proportions.
-    bar = ax.figure.colorbar(ax.images[0], cax=ax.inset_axes((1.02, 0.0, 0.025, 1.0)), extend="both")
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize="small", length=2)
+    _axes.bar(ax, ax.images[0], extend="both")
     return ax
 
 
@@ -304,12 +301,12 @@ def histograms(
         }
     if X is not None:
         panels["hidden probability"] = model.transform(X)
-    axes = _panel_axes(ax, len(panels))
+    axes = _axes.panels(ax, len(panels))
     for axis, (name, values) in zip(axes, panels.items(), strict=True):
-        axis.hist(_tiles.as_array(values, name, any_shape=True).ravel(), bins=bins, color=_INK)
+        axis.hist(_tiles.as_array(values, name, any_shape=True).ravel(), bins=bins, color=_axes.INK)
         axis.set_title(name)
         axis.set_yticks([])
-        axis.spines[["left", "top", "right"]].set_visible(False)
+        _axes.hide(axis, "left", "top", "right")
     return axes
 
 
@@ -363,14 +360,14 @@ def history(
     for name in monitors:
         if len(record[name]) != len(epochs):
             raise ValueError(f"{name}: {len(record[name])} values for {len(epochs)} epochs")
-    axes = _panel_axes(ax, len(monitors))
+    axes = _axes.panels(ax, len(monitors))
     for axis, name in zip(axes, monitors, strict=True):
-        axis.plot(epochs, record[name], color=_INK, marker=".", markersize=4, linewidth=1.5)
+        axis.plot(epochs, record[name], color=_axes.INK, marker=".", markersize=4, linewidth=1.5)
         axis.set_title(name.replace("_", " "))
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(alpha=0.3)
-        axis.spines[["top", "right"]].set_visible(False)
+        _axes.hide(axis, "top", "right")
     return axes
 
 
@@ -380,18 +377,3 @@ def _parameter(model: Any, name: str) -> Any:
         return model
     check_is_fitted(model, name)
     return getattr(model, name)
-
-
-def _panel_axes(ax: Axes | Sequence[Axes] | None, n_panels: int) -> np.ndarray:
-    """One axes a panel, given or new."""
-    if n_panels == 0:
-        raise ValueError("nothing to draw")
-    if ax is None:
-        _, axes = _tiles.pyplot().subplots(
-            1, n_panels, figsize=(3.2 * n_panels, 2.8), squeeze=False, layout="constrained"
-        )
-        return axes[0]
-    axes = np.atleast_1d(np.asarray(ax, dtype=object)).ravel()
-    if len(axes) != n_panels:
-        raise ValueError(f"{n_panels} panels need {n_panels} axes, got {len(axes)}")
-    return axes

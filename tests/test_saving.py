@@ -10,9 +10,19 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.callback import ProgressBar
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 import fastnn
-from fastnn import RBM, BoltzmannMachine, HopfieldNetwork, IsingModel, MLPClassifier, MLPRegressor
+from fastnn import (
+    RBM,
+    BayesianLinearRegression,
+    BoltzmannMachine,
+    HopfieldNetwork,
+    IsingModel,
+    MLPClassifier,
+    MLPRegressor,
+)
 from fastnn._saving import Savable
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -67,7 +77,7 @@ def assert_same(found, expected, where=""):
             assert_same(a, b, f"{where}[{k}]")
     elif isinstance(expected, np.random.RandomState):
         assert_same(found.get_state(), expected.get_state(), where)
-    elif isinstance(expected, BaseEstimator | Savable):
+    elif isinstance(expected, BaseEstimator) or type(expected).__module__.startswith("fastnn."):
         assert_same(state_of(found), state_of(expected), where)
     else:
         assert found == expected or (found != found and expected != expected), where
@@ -152,6 +162,14 @@ def test_sparse_and_dense_ising_models(tmp_path):
         again = saved(model, tmp_path)
         assert_same(again, model)
         assert_array_equal(again.energy(np.ones((1, 3))), model.energy(np.ones((1, 3))))
+
+
+def test_estimators_of_scikit_learn_as_parameters(tmp_path):
+    basis = make_pipeline(StandardScaler(), PolynomialFeatures(2, include_bias=False))
+    model = BayesianLinearRegression(phi=basis).fit(X[:, :3], X[:, 5])
+    again = saved(model, tmp_path)
+    assert_same(again, model)
+    assert_same(again.predict(X[:, :3], return_std=True), model.predict(X[:, :3], return_std=True))
 
 
 def test_callbacks_are_left_behind(tmp_path, capsys):

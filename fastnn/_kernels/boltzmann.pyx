@@ -20,8 +20,10 @@ from .core cimport (
 )
 from .arrays cimport address, aligned, ceil_div, threads_worth
 
-# Multiply-adds by one group between two looks at Ctrl-C: some 20 ms.
-cdef int64_t STRETCH_WORK = 1 << 27
+# Multiply-adds between two looks at Ctrl-C: some 80 ms of one thread.
+cdef int64_t STRETCH_WORK = 1 << 29
+# Groups side by side; the next ones begin when these have made all their sweeps.
+cdef int64_t BLOCK_GROUPS = 64
 
 
 cdef struct sweep_job:
@@ -30,26 +32,39 @@ cdef struct sweep_job:
     fnn_chains *chains
     const double *gains
     const int64_t *order
-    int64_t n_order, n_groups, n_sweeps, first, last, stretch
+    int64_t n_order, n_groups, n_updates, group0, first, last
+    int64_t work  # of one update of a group
     uint64_t step
     fnn_watch watch
 
 
 cdef void sweep_item(void *context, int64_t item, int64_t worker) noexcept nogil:
-    """Some sweeps of one group."""
+    """Updates first .. last - 1 of one group; a sweep is n_order of them."""
     cdef sweep_job *job = <sweep_job *>context
     cdef fnn_chains mine = job.chains[0]
-    cdef int64_t t
-    for t in range(job.first, job.last):
-        mine.step, mine.gain = job.step + <uint64_t>t, job.gains[t]
-        job.rooms.gibbs_sweep(job.couplings, &mine, item, job.order, job.n_order)
+    cdef int64_t at = job.first, sweep, unit, n
+    while at < job.last:
+        sweep, unit = at // job.n_order, at % job.n_order
+        n = min(job.n_order - unit, job.last - at)
+        mine.step, mine.gain = job.step + <uint64_t>sweep, job.gains[sweep]
+        job.rooms.gibbs_sweep(job.couplings, &mine, job.group0 + item, job.order + unit, n)
+        at += n
 
 
 cdef void lead_sweeps(fnn_team *team, void *context) noexcept nogil:
     cdef sweep_job *job = <sweep_job *>context
-    while job.last < job.n_sweeps and not watch_interrupted(&job.watch):
-        job.first, job.last = job.last, min(job.last + job.stretch, job.n_sweeps)
-        team_run(team, sweep_item, job, job.n_groups)
+    cdef int64_t n, stretch
+    while job.group0 < job.n_groups:
+        n = min(BLOCK_GROUPS, job.n_groups - job.group0)
+        stretch = max(<int64_t>1, STRETCH_WORK // (job.work * n))
+        job.first = 0
+        while job.first < job.n_updates:
+            if watch_interrupted(&job.watch):
+                return
+            job.last = min(job.first + stretch, job.n_updates)
+            team_run(team, sweep_item, job, n)
+            job.first = job.last
+        job.group0 += n
 
 
 cdef class Chains:
@@ -88,11 +103,9 @@ cdef class Chains:
         gains = np.asarray(betas, np.float64) * (self.chains.high - self.chains.low)
         job.rooms, job.couplings, job.chains = self.rooms, &couplings, &self.chains
         job.gains, job.order = <double *>address(gains), <int64_t *>address(order)
-        job.n_order, job.n_groups, job.n_sweeps = order.size, self.lanes.shape[0], gains.size
-        job.first = job.last = 0
+        job.n_order, job.n_groups, job.n_updates = order.size, self.lanes.shape[0], gains.size * order.size
+        job.group0, job.work = 0, self.n_units * FNN_TILE
         job.step, job.watch = step, watch_begin()
-        cdef int64_t work = job.n_order * self.n_units * FNN_TILE
-        job.stretch = max(<int64_t>1, STRETCH_WORK // max(work, <int64_t>1))
         with nogil:
-            team_call(threads_worth(work * job.n_groups * job.n_sweeps, n_threads), lead_sweeps, &job)
+            team_call(threads_worth(job.work * job.n_updates * job.n_groups, n_threads), lead_sweeps, &job)
         watch_check(&job.watch)

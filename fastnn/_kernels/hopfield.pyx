@@ -28,8 +28,8 @@ from .core cimport (
 )
 from .arrays cimport address, aligned, ceil_div, gemm, threads_worth
 
-# Additions by one group between two looks at Ctrl-C: some 50 ms on a slow machine.
-cdef int64_t STRETCH_WORK = 1 << 26
+# Additions by all groups between two looks at Ctrl-C: some 50 ms of one thread on a slow machine.
+cdef int64_t STRETCH_WORK = 1 << 27
 # Fixed-point sums of overlaps stay exact in 32 bits below this, doubled on the way.
 cdef int64_t SINGLE_LIMIT = 1 << 29
 cdef int64_t DOUBLE_LIMIT = <int64_t>1 << 49
@@ -128,21 +128,21 @@ cdef struct recall_job:
     uint64_t *before
     double *sums
     double *tops
-    int64_t n_groups, n_probes, width, words, n_units, first, last, stretch
+    int64_t n_groups, n_probes, width, words, n_units, group0, first, last, stretch, loaded_at_once
     fnn_watch watch
 
 
 cdef void load_item(void *context, int64_t item, int64_t worker) noexcept nogil:
     """One group: what its lanes hold, from its probes' states."""
     cdef recall_job *job = <recall_job *>context
-    cdef fnn_probes *group = &job.groups[item]
-    cdef int64_t probe
+    cdef int64_t number = job.group0 + item, probe
+    cdef fnn_probes *group = &job.groups[number]
     if job.memory == NULL:
         job.rooms.load_couplings(job.couplings, group)
         return
-    for probe in range(item * job.width, min((item + 1) * job.width, job.n_probes)):
+    for probe in range(number * job.width, min((number + 1) * job.width, job.n_probes)):
         job.rooms.count_overlaps(job.patterns, job.memory.n_patterns, job.probes + probe * job.words, job.words,
-                                 job.n_units, probe - item * job.width, group)
+                                 job.n_units, probe - number * job.width, group)
 
 
 cdef void visit_item(void *context, int64_t item, int64_t worker) noexcept nogil:
@@ -178,7 +178,11 @@ cdef void energy_item(void *context, int64_t item, int64_t worker) noexcept nogi
 
 
 cdef void lead_load(fnn_team *team, void *context) noexcept nogil:
-    team_run(team, load_item, context, (<recall_job *>context).n_groups)
+    cdef recall_job *job = <recall_job *>context
+    job.group0 = 0
+    while job.group0 < job.n_groups and not watch_interrupted(&job.watch):
+        team_run(team, load_item, job, min(job.loaded_at_once, job.n_groups - job.group0))
+        job.group0 += job.loaded_at_once
 
 
 cdef void lead_energy(fnn_team *team, void *context) noexcept nogil:
@@ -191,8 +195,14 @@ cdef void lead_sweep(fnn_team *team, void *context) noexcept nogil:
     while job.last < job.n_units and not watch_interrupted(&job.watch):
         job.first, job.last = job.last, min(job.last + job.stretch, job.n_units)
         team_run(team, visit_item, job, job.n_groups)
-    if job.groups[0].synchronous and not job.watch.stop:
-        job.first = 0
+    if not job.groups[0].synchronous or job.watch.stop:
+        return
+    if job.memory == NULL:
+        team_run(team, commit_item, job, job.n_groups)
+        return
+    job.last = 0
+    while job.last < job.n_units and not watch_interrupted(&job.watch):
+        job.first, job.last = job.last, min(job.last + job.stretch, job.n_units)
         team_run(team, commit_item, job, job.n_groups)
 
 
@@ -227,10 +237,14 @@ cdef class Recall:
         # Wide groups share each weight among more probes, narrow ones keep more threads busy.
         self.job.width = 64 if n > 32 * n_threads else 32 if n > 16 * n_threads else 16
         self.job.n_groups = ceil_div(n, self.job.width)
-        self.job.stretch = max(<int64_t>1, STRETCH_WORK // (rows * self.job.width) // 64) * 64
+        self.job.stretch = max(<int64_t>1, STRETCH_WORK // max(<int64_t>1, rows * self.job.width * self.job.n_groups))
+        # A word of bits is counted about as fast as a sum is added to.
+        self.job.loaded_at_once = max(<int64_t>n_threads, STRETCH_WORK // max(<int64_t>1, rows * self.job.width * self.job.words))
         self._allot(rows, synchronous)
+        self.job.watch = watch_begin()
         with nogil:
             team_call(threads_worth(n * rows * self.job.words, n_threads), lead_load, &self.job)
+        watch_check(&self.job.watch)
 
     def _allot(self, rows, bint synchronous):
         """Room for every group, and the probes' bits turned into them."""

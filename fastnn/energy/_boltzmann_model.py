@@ -14,13 +14,14 @@ from fastnn._validation import check_n_threads, random_key, real_dtype
 from fastnn.energy._boltzmann import Machine, annealed_log_partition
 from fastnn.energy._conversions import LOW
 from fastnn.energy._phases import coins
+from fastnn.energy.diagnostics import Diagnosed
 from fastnn.energy.partition import LogPartition
 
 # Draws after the fit take another key than those during it.
 _SAMPLING = 0x9E3779B97F4A7C15
 
 
-class BoltzmannModel(Savable, BaseEstimator):
+class BoltzmannModel(Savable, Diagnosed, BaseEstimator):
     """Base of BoltzmannMachine: what needs parameters and no data to learn from."""
 
     @property
@@ -104,6 +105,17 @@ class BoltzmannModel(Savable, BaseEstimator):
         if len(rows) not in (1, n_samples):
             raise ValueError(f"v_init has {len(rows)} rows, but {n_samples} samples are wanted")
         return rows
+
+    def _chains_begun(self, n_chains: int, n_steps: int, seed: int):
+        check_is_fitted(self)
+        start = coins((n_chains, len(self.bias_)), self._low, seed)
+        return self.sample(n_chains, n_steps, v_init=start, random_state=seed)
+
+    def _chains_moved(self, states, n_steps: int, seed: int):
+        return self.sample(len(states), n_steps, v_init=states, random_state=seed)
+
+    def _chains_observed(self, states):
+        return self.offset_ + self._machine().energy(states)
 
     # --- measures --------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from fastnn._validation import (
 )
 from fastnn.energy._conversions import RBMConversions
 from fastnn.energy._likelihood import LikelihoodMixin
+from fastnn.energy.diagnostics import RBMChains
 
 _PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
 
@@ -46,7 +47,13 @@ class _Runtime:
 
 
 class RBMModel(
-    Savable, RBMConversions, LikelihoodMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    Savable,
+    RBMChains,
+    RBMConversions,
+    LikelihoodMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
 ):
     """Methods of fitted RBMs. Subclasses say what their units are and how strict they are.
 

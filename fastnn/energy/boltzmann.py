@@ -227,7 +227,7 @@ class BoltzmannMachine(CallbackSupportMixin, BoltzmannConversions, BoltzmannMode
         Raises
         ------
         DivergenceError
-            The parameters left the range of numbers; those from before that update are kept.
+            Energies left the range of numbers; the parameters from before that update are kept.
         KeyboardInterrupt
             After Ctrl-C; the parameters of the last update are kept.
         """
@@ -327,18 +327,19 @@ class BoltzmannMachine(CallbackSupportMixin, BoltzmannConversions, BoltzmannMode
 
     def _update(self, X) -> float:
         """One step up the likelihood; the root mean square of the gradient of W."""
-        gradient_b, gradient_W = (data - model for data, model in zip(*self._phases(X), strict=True))
-        np.fill_diagonal(gradient_W, 0)
         with np.errstate(over="ignore", invalid="ignore"):
+            gradient_b, gradient_W = (data - model for data, model in zip(*self._phases(X), strict=True))
+            np.fill_diagonal(gradient_W, 0)
             step_b = self.learning_rate * gradient_b
             step_W = self.learning_rate * (gradient_W - self.l2 * self.weights_)
             if self.momentum:
                 before = (0.0, 0.0) if self._velocity is None else self._velocity
                 step_b, step_W = step_b + self.momentum * before[0], step_W + self.momentum * before[1]
             W, b = (x.astype(self.weights_.dtype) for x in (self.weights_ + step_W, self.bias_ + step_b))
-        if not (np.isfinite(W).all() and np.isfinite(b).all()):
+            highest = np.abs(W).sum() + np.abs(b).sum()  # no energy is further from zero
+        if not np.isfinite(highest):
             self._velocity = None  # it would lead out again
-            raise DivergenceError("parameters left the range of numbers; lower learning_rate or momentum")
+            raise DivergenceError("energies left the range of numbers; lower learning_rate or momentum")
         self._velocity = (step_b, step_W)
         self.weights_, self.bias_ = W, b
         self._step += 1

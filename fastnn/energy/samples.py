@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from fastnn.energy._plans import unpack_words
+from fastnn.energy.diagnostics import autocorrelation, effective_sample_size, r_hat
 
 
 class Samples:
@@ -94,9 +95,29 @@ class Samples:
         ImportError
             ArviZ is not installed.
         """
-        import arviz
+        return effective_sample_size(self._recorded(observable))
 
-        return float(arviz.ess(self._recorded(observable)))
+    def r_hat(self, observable="energy") -> float:
+        """Rank-normalised split R-hat of the recorded draws by ArviZ, reads as chains.
+
+        Parameters
+        ----------
+        observable : str, default="energy"
+            A name in `observables`.
+
+        Returns
+        -------
+        float
+            Near 1 if the reads agree.
+
+        Raises
+        ------
+        ValueError
+            Nothing of that name was recorded.
+        ImportError
+            ArviZ is not installed.
+        """
+        return r_hat(self._recorded(observable))
 
     def autocorrelation(self, observable="energy") -> np.ndarray:
         """Autocorrelation of a recorded observable by ArviZ, the mean over reads.
@@ -118,9 +139,7 @@ class Samples:
         ImportError
             ArviZ is not installed.
         """
-        import arviz
-
-        return np.mean(arviz.autocorr(self._recorded(observable), axis=1), axis=0)
+        return autocorrelation(self._recorded(observable))
 
     def _recorded(self, name):
         if name not in self.observables:

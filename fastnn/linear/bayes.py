@@ -12,6 +12,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
 from fastnn.linear._moments import Moments, Ridge, decompose, decompose_rows
@@ -21,7 +22,7 @@ _REALS = [np.float64, np.float32]
 _LEAST_SHARE = 1e-14  # of y's variance: what noise and weights may fall to
 
 
-class BayesianLinearRegression(RegressorMixin, BaseEstimator):
+class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
     """Linear regression on any basis, with its posterior in closed form.
 
     y = w'phi(x) + b + noise, noise ~ N(0, s^2), prior w ~ N(0, t^2 I), b flat. With rows Phi, centred if there is

@@ -11,6 +11,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
 
+from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
 from fastnn.linear._moments import Moments, Ridge, decompose, decompose_rows
@@ -21,7 +22,7 @@ _LEAST_REST = 1e-8
 _LEAST_CURVATURE = 1e-9
 
 
-class BayesianRidge(sklearn.linear_model.BayesianRidge):
+class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
     """Bayesian ridge regression; a drop-in for scikit-learn's, which it inherits from.
 
     y = x'w + b + noise of precision alpha, w of precision lambda, both precisions with gamma priors and

@@ -10,6 +10,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_offset, check_weights
@@ -27,7 +28,7 @@ _REALS = [np.float64, np.float32]
 _NEWTON_SIZE = 300  # coefficients up to which "auto" takes whole Hessians
 
 
-class GeneralizedLinearRegressor(RegressorMixin, BaseEstimator):
+class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
     """Regression on the mean of an exponential family.
 
     p(y; eta) = b(y) exp((eta T(y) - a(eta)) / phi), mean = a'(eta) = g^-1(x'w + b + offset), found by minimising

@@ -9,18 +9,19 @@ import numpy as np
 import sklearn.linear_model
 from sklearn import get_config
 from sklearn.base import _fit_context
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model._logistic import (
     _LOGISTIC_SOLVER_CONVERGENCE_MSG,
     _check_solver,
     _LbfgsCallbackBridge,
 )
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fastnn._kernels.linear import descend_rows
+from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
@@ -40,7 +41,7 @@ _SMOOTH = ("lbfgs", "newton-cg", "newton-cholesky")
 _OWN = ("proximal-newton", "sgd")
 
 
-class LogisticRegression(_Theirs):
+class LogisticRegression(Savable, _Theirs):
     """Logistic regression; a drop-in for scikit-learn's, which it inherits from.
 
     P(y = c given x) = exp(w_c'x + b_c) / sum_k exp(w_k'x + b_k), or with two classes 1 / (1 + exp(-w'x - b)),

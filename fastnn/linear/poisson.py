@@ -11,6 +11,7 @@ from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
 
+from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_offset, check_weights
@@ -24,7 +25,7 @@ from fastnn.linear._objective import (
 )
 
 
-class PoissonRegressor(sklearn.linear_model.PoissonRegressor):
+class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
     """Poisson regression with log link; a drop-in for scikit-learn's, which it inherits from.
 
     ln E[y given x] = x'w + b + offset + ln exposure, found by minimising half the mean deviance + alpha/2 |w|^2.
@@ -151,6 +152,14 @@ class PoissonRegressor(sklearn.linear_model.PoissonRegressor):
         self.intercept_ = coef[-1] if self.fit_intercept else 0.0
         self.coef_ = coef[:-1] if self.fit_intercept else coef
         return self
+
+    def __getstate__(self):
+        return {name: value for name, value in super().__getstate__().items() if name != "_base_loss"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "coef_"):
+            self._base_loss = self._get_loss()
 
     def _start(self, X, y, weights, shift) -> np.ndarray:
         if self.warm_start and hasattr(self, "coef_"):
