@@ -107,6 +107,7 @@ def _mlp(name: str, targets: tuple[Target, ...], **size: Any) -> Case:
             "fastnn": Party(networks.fastnn_mlp),
             "torch": Party(networks.torch_mlp),
             "sklearn": Party(networks.sklearn_mlp),
+            "sgemm peak": Party(networks.sgemm_peak),
         },
         size=size,
         tiny={"n_rows": 60, "n_visible": 20, "hidden": (5,), "batch_size": 20, "n_epochs": 2},
@@ -115,6 +116,16 @@ def _mlp(name: str, targets: tuple[Target, ...], **size: Any) -> Case:
         prepare=networks.labelled_digits,
         check=networks.check_loss,
     )
+
+
+def _loss_curves() -> dict[str, Party]:
+    """The loss of each library after 1, 2, 4 and 8 epochs."""
+    libraries = {"fastnn": networks.fastnn_mlp, "sklearn": networks.sklearn_mlp, "torch": networks.torch_mlp}
+    return {
+        f"{name} {n}": Party(set_up, size={"n_epochs": n})
+        for n in (1, 2, 4, 8)
+        for name, set_up in libraries.items()
+    }
 
 
 def _updates(size: Size) -> float:
@@ -236,12 +247,26 @@ CASES = table(
         ),
         _mlp(
             "mlp_500_500_2000",
-            (Target("torch", 1.5), Target("sklearn", 4)),
+            (Target("torch", 1.5), Target("sklearn", 4), Target("sgemm peak", 0.55)),
             n_rows=12_000,
             n_visible=784,
             hidden=(500, 500, 2000),
             batch_size=128,
             n_epochs=1,
+        ),
+        Case(
+            "mlp_loss",
+            "training loss of a perceptron 784 x 256 x 10, Adam, batch 64, after so many epochs",
+            _loss_curves(),
+            size={"n_rows": 12_000, "n_visible": 784, "hidden": (256,), "batch_size": 64, "n_epochs": 8},
+            tiny={"n_rows": 60, "n_visible": 20, "hidden": (5,), "batch_size": 20},
+            subject="fastnn 8",
+            # Weights are drawn as scikit-learn draws them, not as torch does.
+            targets=(Target("sklearn 8", 0.97), Target("torch 8", 0.85)),
+            measure="value",
+            unit="nat",
+            fresh=True,
+            prepare=networks.labelled_digits,
         ),
         Case(
             "mlp_predict",
@@ -250,6 +275,7 @@ CASES = table(
                 "fastnn": Party(networks.fastnn_predict),
                 "torch": Party(networks.torch_predict),
                 "sklearn": Party(networks.sklearn_predict),
+                "its products": Party(networks.numpy_forward),
             },
             size={"n_rows": 10_000, "n_visible": 784, "hidden": (256,), "batch_size": 64, "n_epochs": 1},
             tiny={"n_rows": 60, "n_visible": 20, "hidden": (5,), "batch_size": 20, "n_epochs": 1},

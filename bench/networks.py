@@ -188,6 +188,46 @@ def _predict(Model, job: Job) -> Call:
     return call
 
 
+def _products(job: Job, n_inputs: int) -> list[tuple[int, int]]:
+    return list(pairwise((n_inputs, *job.size["hidden"], 10)))
+
+
+def sgemm_peak(job: Job) -> Call:
+    """The epochs' multiply-adds as products of 1024 x 1024 matrices, on all threads."""
+    import numpy as np
+
+    n_rows, n_inputs = _arrays(job, "X")[0].shape
+    layers = _products(job, n_inputs)
+    # Forward, by the weights, and by the inputs of all layers but the first.
+    work = n_rows * job.size["n_epochs"] * (3 * sum(a * b for a, b in layers) - layers[0][0] * layers[0][1])
+    side = min(1024, round(work ** (1 / 3)))
+    A = np.ones((side, side), np.float32)
+    out = np.empty_like(A)
+
+    def call():
+        for _ in range(max(1, round(work / side**3))):
+            np.matmul(A, A, out=out)
+
+    return call
+
+
+def numpy_forward(job: Job) -> Call:
+    """The products of the forward pass alone, on all threads."""
+    import numpy as np
+
+    (X,) = _arrays(job, "X")
+    layers = _products(job, X.shape[1])
+    inputs = [X, *(np.ones((len(X), n_in), np.float32) for n_in, _ in layers[1:])]
+    weights = [np.ones(shape, np.float32) for shape in layers]
+    outputs = [np.empty((len(X), n_out), np.float32) for _, n_out in layers]
+
+    def call():
+        for a, w, out in zip(inputs, weights, outputs, strict=True):
+            np.matmul(a, w, out=out)
+
+    return call
+
+
 def fastnn_mlp(job: Job) -> Call:
     from fastnn import MLPClassifier
 

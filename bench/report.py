@@ -24,6 +24,8 @@ def figure_text(figure: float, unit: str) -> str:
     """Write a figure with three digits and a fitting unit."""
     if unit == "B":
         return f"{figure / 1e6:.3g} MB"
+    if unit == "nat":
+        return f"{figure:.4f} nat"
     figure = float(f"{figure:.3g}")
     fitting = (pair for pair in _PREFIXES if figure >= pair[0] or figure == 0)
     scale, prefix = next(fitting, _PREFIXES[-1])

@@ -94,7 +94,7 @@ class Case:
     subject: str = "fastnn"
     targets: tuple[Target, ...] = ()
     measure: Literal["time", "value"] = "time"
-    unit: Literal["s", "B"] = "s"
+    unit: Literal["s", "B", "nat"] = "s"
     per: Callable[[Size], float] | None = None
     fresh: bool = False
     prepare: Callable[..., dict[str, Any]] | None = None

@@ -1,4 +1,4 @@
-/* What surrounds the matrix products of a dense layer, and a product for small matrices.
+/* What surrounds the matrix products of a dense layer, and a look at what goes into them.
  *
  *   forward    a = m psi(z + b) / (1 - p),    backward   d <- m psi'(z) d / (1 - p)
  * with a mask m of independent Bernoulli(1 - p) draws (Srivastava et al., "Dropout", JMLR 15 (2014)), or
@@ -66,4 +66,19 @@ void FN(dense_forward)(const fnn_dense *d, int64_t row0, int64_t row1, int64_t c
 
 void FN(dense_backward)(const fnn_dense *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1) {
     switch (d->activation) { FNN_ACTIVATIONS(BACKWARD) }
+}
+
+/* Whether none of x's n numbers is a NaN or infinite. */
+int64_t FN(all_finite)(const void *x, int64_t n) {
+    const real *v = x;
+    vreal poison = splat(0);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) poison += load_real(v + i) - load_real(v + i);
+    if (i < n) {
+        vreal last = load_part(v + i, n - i, 0);
+        poison += last - last;
+    }
+    for (int l = 0; l < LANES; l++)
+        if (poison[l] != 0) return 0;
+    return 1;
 }

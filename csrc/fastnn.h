@@ -361,7 +361,8 @@ typedef struct {
     X(void, softmax_curve, (const void *p, const void *weight, int64_t n, int64_t wide, void *z))         \
     X(int64_t, descend_coordinates, (int64_t n, const double *H, const double *l1, int64_t sweeps, double tol, \
                                      double *q, double *v))                                               \
-    X(void, fetch, (const void *x, int64_t n_bytes))
+    X(void, fetch, (const void *x, int64_t n_bytes)) \
+    X(int64_t, all_finite, (const void *x, int64_t n))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

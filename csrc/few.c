@@ -1,14 +1,19 @@
-/* Cross-entropy of rows of few classes with labels: many rows side by side.
+/* Cross-entropy with labels of logits of moderate size; no class weights, no smoothing.
  *
- * The exponentials of all rows are taken in one go and without a shift: where no row's sum S or label's
- * share e^z_y comes near the end of the range, p_j = e^z_j / S and loss = ln(S / e^z_y) lose nothing, and
- * no vector is spent on a row that fills a part of it. Rows are contiguous; no class weights, no smoothing.
+ * The exponentials are taken without a shift: where a row's sum S and label's share e^z_y do not come near
+ * the end of the range, p_j = e^z_j / S and loss = ln(S / e^z_y) lose nothing, and no pass is spent on the
+ * greatest logit. Rows of few classes, which must be contiguous, go side by side, so that no vector is
+ * spent on a row that fills a part of it; longer ones go one by one.
  */
 #include "fastnn.h"
 #include "few.h"
 #include "fold.h"
 #include "softmax.h"
 
+/* A sum over a share must be a number as well. */
+#define MOST_SUM REAL_C(0x1p60)
+#define LEAST_SUM REAL_C(0x1p-40)
+#define LEAST_SHARE REAL_C(0x1p-60)
 #define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 
 /* Sums over rows of e and the label's share of each. Returns whether no row comes near the end of the
@@ -38,8 +43,8 @@ static int few_sums(const fnn_loss *l, int64_t r0, int64_t n_rows, const real *e
         smallest = min_real(load_real(share + r), smallest);
         doubt += load_real(sum + r) - load_real(sum + r);
     }
-    return lanes_sum(doubt) == 0 && lanes_max(most) < REAL_C(0x1p100) && -lanes_max(-least) > REAL_C(0x1p-40)
-        && -lanes_max(-smallest) > REAL_C(0x1p-80);
+    return lanes_sum(doubt) == 0 && lanes_max(most) < MOST_SUM && -lanes_max(-least) > LEAST_SUM
+        && -lanes_max(-smallest) > LEAST_SHARE;
 }
 
 /* grad = e by[row]; a row's last vector runs into the next row, which is written afterwards. */
@@ -72,5 +77,37 @@ int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows) {
     }
     for (int64_t r = 0; l->losses && r < n_rows; r++) l->losses[r0 + r] = (double)sum[r];
     if (l->grad) few_gradients(l, r0, n_rows, e, by, share);
+    return 1;
+}
+
+/* One row of up to MODERATE_CLASSES; its exponentials stay in the first-level cache until S is known, while
+ * the gradient's place is fetched. 0, with nothing written, where the row needs more care. */
+int FN(moderate_row)(const fnn_loss *l, int64_t r) {
+    int64_t n = l->n_classes, y = l->labels[r], i = 0;
+    const real *z = (const real *)l->scores + r * l->stride;
+    real *grad = l->grad ? (real *)l->grad + r * l->grad_stride : 0, e[MODERATE_CLASSES] ALIGNED;
+    vreal sum[4] = {splat(0), splat(0), splat(0), splat(0)};
+    for (; i + 4 * LANES <= n; i += 4 * LANES)
+        for (int k = 0; k < 4; k++) {
+            vreal x = exp_moderate(load_real(z + i + k * LANES));
+            if (grad) __builtin_prefetch(grad + i + k * LANES, 1, 3);
+            store_real(e + i + k * LANES, x);
+            sum[k] += x;
+        }
+    for (; i < n; i += LANES) {
+        vreal x = exp_moderate(load_some(z + i, n - i < LANES ? n - i : LANES, -REAL_INFINITY));
+        store_real(e + i, x);
+        sum[0] += x;
+    }
+    real total = lanes_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    if (!(total < MOST_SUM && total > LEAST_SUM && e[y] > LEAST_SHARE)) return 0;
+    real weight = l->row_weight ? ((const real *)l->row_weight)[r] : 1;
+    if (l->losses) l->losses[r] = weight == 0 ? 0 : (double)weight * (double)real_log(total / e[y]);
+    if (!grad) return 1;
+    real step = (real)l->scale * weight;
+    vreal by = splat(step / total);
+    for (i = 0; i + LANES <= n; i += LANES) store_real(grad + i, load_real(e + i) * by);
+    if (i < n) store_part(grad + i, n - i, load_real(e + i) * by);
+    grad[y] -= step;
     return 1;
 }

@@ -1,4 +1,4 @@
-/* What few.c takes at a time. */
+/* What few.c takes at a time, and on what condition. */
 #ifndef FASTNN_FEW_H
 #define FASTNN_FEW_H
 
@@ -8,7 +8,9 @@
 #define FEW_CLASSES 32  /* at most */
 #define FEW_TOGETHER 16 /* rows: they come in multiples */
 #define FEW_ROWS 64     /* at most */
+#define MODERATE_CLASSES 2048 /* at most */
 
 int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows);
+int FN(moderate_row)(const fnn_loss *l, int64_t r);
 
 #endif

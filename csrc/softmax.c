@@ -10,7 +10,7 @@
  * A row that stays in the second-level cache takes three passes over it and one over memory: top,
  * exponentials, gradient; meanwhile the next row is fetched. Longer rows take two passes over memory,
  * the first with a running top (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018).
- * Rows of a few classes go to few.c.
+ * Rows of a few classes, and rows with labels that are not too long, are tried in few.c first.
  *
  * Sums run in real, in the order of the lanes: the same for any number of threads, not for every ISA.
  */
@@ -201,6 +201,7 @@ int64_t FN(cross_entropy_rows)(const fnn_loss *l, int64_t row0, int64_t row1) {
     int64_t n = l->n_classes, r = row0, bad = -1;
     int few = n <= FEW_CLASSES && l->labels && !l->class_weight && l->smoothing == 0 && l->stride == n
         && (!l->grad || l->grad_stride == n);
+    int plain = l->labels && !l->class_weight && l->smoothing == 0 && n <= MODERATE_CLASSES;
     while (r < row1) {
         int64_t left = row1 - r, together = left < FEW_ROWS ? left / FEW_TOGETHER * FEW_TOGETHER : FEW_ROWS;
         if (few && together && FN(few_classes)(l, r, together)) {
@@ -210,6 +211,7 @@ int64_t FN(cross_entropy_rows)(const fnn_loss *l, int64_t row0, int64_t row1) {
         int64_t end = few && together ? r + together : r + 1;
         for (; r < end; r++) {
             const real *next = r + 1 < row1 && n >= CHUNK ? (const real *)l->scores + (r + 1) * l->stride : 0;
+            if (plain && l->labels[r] != l->ignore && FN(moderate_row)(l, r)) continue;
             if (!general_row(l, r, next) && bad < 0) bad = r;
         }
     }

@@ -1,7 +1,7 @@
 /* Exponentials for softmax, and sums over lanes.
  *
  * vmath.h's exponential serves the whole range and rounds alike on every machine; these serve a part of
- * it and fuse multiply-adds: within 2 ulp where they promise a value, below the normal numbers 0.
+ * it and fuse multiply-adds: within 2 ulp for normal results, 0 from half of the least of them downwards.
  */
 #ifndef FASTNN_SOFTMAX_H
 #define FASTNN_SOFTMAX_H
@@ -9,10 +9,10 @@
 #include "vmath.h"
 
 #if FASTNN_REAL == 32
-#define EXP_LEAST -87.33654f /* just above ln 2^-126 */
+#define EXP_LEAST -88.02969f /* ln 2^-127 */
 #define EXP_MOST 87.0f
 #else
-#define EXP_LEAST -708.3964185322641
+#define EXP_LEAST -709.0895657128241
 #define EXP_MOST 708.0
 #endif
 
@@ -24,23 +24,22 @@ INLINE vreal horner_fused(vreal x, const real *c, int count, int first) {
     return sum;
 }
 
-/* e^x for EXP_LEAST <= x <= EXP_MOST, 0 below, NaN for NaN. With a magic number that carries the bias,
- * the low bits of the rounded x / ln 2 are the exponent field of 2^n. */
-INLINE vreal exp_in_range(vreal clamped, vreal x) {
+/* e^x for x <= EXP_MOST, NaN for NaN. With a magic number that carries the bias, the low bits of the
+ * rounded x / ln 2 are the exponent field of 2^n: zero at EXP_LEAST and below, where the result is 0. */
+INLINE vreal exp_clamped(vreal x) {
     vreal magic = splat((real)((ufix)3 << (REAL_MANTISSA - 1)) + REAL_BIAS);
-    vreal shifted = fma_real(clamped, splat(LOG2_E), magic), n = shifted - magic;
-    vreal r = fma_real(n, splat(-LN2_LO), fma_real(n, splat(-LN2_HI), clamped)), rr = r * r;
+    vreal shifted = fma_real(x, splat(LOG2_E), magic), n = shifted - magic;
+    vreal r = fma_real(n, splat(-LN2_LO), fma_real(n, splat(-LN2_HI), x)), rr = r * r;
     vreal q = fma_real(r, horner_fused(rr, expm1_c, COUNT(expm1_c), 1), horner_fused(rr, expm1_c, COUNT(expm1_c), 0));
     vreal scale = (vreal)((vufix)shifted << REAL_MANTISSA);
-    vreal y = fma_real(fma_real(rr, q, r), scale, scale);
-    return select_real(x < splat(EXP_LEAST), splat(0), y);
+    return fma_real(fma_real(rr, q, r), scale, scale);
 }
 
-INLINE vreal exp_nonpositive(vreal x) { return exp_in_range(max_real(splat(EXP_LEAST), x), x); }
+INLINE vreal exp_nonpositive(vreal x) { return exp_clamped(max_real(splat(EXP_LEAST), x)); }
 
 /* The same for any x; above EXP_MOST it stays e^EXP_MOST. */
 INLINE vreal exp_moderate(vreal x) {
-    return exp_in_range(min_real(splat(EXP_MOST), max_real(splat(EXP_LEAST), x)), x);
+    return exp_clamped(min_real(splat(EXP_MOST), max_real(splat(EXP_LEAST), x)));
 }
 
 INLINE real real_exp(real x) { return vexp(splat(x))[0]; }

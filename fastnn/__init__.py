@@ -24,6 +24,7 @@ _LATER = {
     "GeneralizedLinearRegressor": "fastnn.linear",
     "PoissonRegressor": "fastnn.linear",
     "LogisticRegression": "fastnn.linear",
+    "DBN": "fastnn.neural",
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
     "functional": "",
@@ -32,6 +33,7 @@ _LATER = {
 }
 
 __all__ = [
+    "DBN",
     "RBM",
     "BayesianLinearRegression",
     "BayesianRidge",

@@ -85,7 +85,7 @@ def check_rows(estimator, X, *, reset: bool, state_dtype):
     bool, uint8, int8, float32 and float64 in C order are not copied. ValueError or TypeError (scikit-
     learn's) says what else is wrong: shape, NaN, infinity, emptiness, number of features.
     """
-    if not reset and _is_readable(estimator, X):
+    if not reset and is_readable(estimator, X):
         return X
     if getattr(X, "dtype", None) is not None and getattr(X.dtype, "isnative", True) is False:
         X = X.astype(X.dtype.newbyteorder("="))
@@ -102,7 +102,7 @@ def check_rows(estimator, X, *, reset: bool, state_dtype):
     return X if X.flags.aligned and X.flags.c_contiguous else np.array(X, order="C")
 
 
-def _is_readable(estimator, X) -> bool:
+def is_readable(estimator, X) -> bool:
     """Whether X needs no conversion and no check but of its values, which `visible_source` surveys.
 
     scikit-learn's checks take longer than a Gibbs step of a small batch.

@@ -154,6 +154,28 @@ def boltzmann() -> dict[str, dict[int, str]]:
     return found
 
 
+def networks() -> dict[str, dict[int, str]]:
+    """Activations of any numbers, and belief networks learned from binary rows."""
+    import fastnn.functional as F
+
+    found = {}
+    for dtype in (np.float32, np.float64):
+        kind, x = np.dtype(dtype).name, arguments(dtype, 5000)
+        x = x[np.isfinite(x)]
+        for name in ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "softplus", "threshold"):
+            values = [getattr(F, name + which)(x) for which in ("", "_derivative")]
+            found[f"{name}, {kind}"] = {1: digest(*values)}
+        X = binary(0.2, dtype, 300)
+        machine = fastnn.RBM(n_iter=1, binarize="sample", monitor=())
+        fits = {}
+        for n in THREADS:
+            dbn = fastnn.DBN((70, 40), machine.set_params(n_threads=n), random_state=7).fit(X)
+            parts = [part for rbm in dbn.rbms_ for part in (rbm.components_, rbm.intercept_hidden_)]
+            fits[n] = digest(*parts, dbn.transform(X), dbn.sample(9, 5, random_state=1))
+        found[f"dbn, {kind}"] = fits
+    return found
+
+
 def arguments(dtype, n: int = 200_000) -> np.ndarray:
     """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
     rng = np.random.default_rng(0)
@@ -182,5 +204,5 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    makers = {f.__name__: f for f in (models, annealed, hopfield, boltzmann, vmath)}
+    makers = {f.__name__: f for f in (models, annealed, hopfield, boltzmann, networks, vmath)}
     print(json.dumps(makers[sys.argv[1]]()))

@@ -55,6 +55,19 @@ def test_labels(dtype, n_classes, size):
 
 
 @DTYPES
+@pytest.mark.parametrize("n_classes", [2, 10, 33, 1000, 2048, 2049])
+def test_labels_far_below_the_greatest_logit(dtype, n_classes):
+    """Of 64 rows, so that quick paths that look at a sum and a label's share of it are taken or refused."""
+    for top, below in ((65.0, -50.0), (40.0, -40.0), (30.0, 0.0), (80.0, 79.0), (-86.0, -88.0), (0.0, -87.5)):
+        z = np.full((64, n_classes), below, dtype)
+        z[:, 1] = top
+        loss, grad = F.cross_entropy(z, np.zeros(64, int), return_grad=True, reduction="none")
+        expected, slope = reference.cross_entropy(z, np.arange(n_classes) == np.zeros((64, 1)))
+        assert_allclose(loss, expected, rtol=8 * eps(dtype))
+        assert_allclose(grad, slope, atol=8 * eps(dtype))
+
+
+@DTYPES
 @pytest.mark.parametrize("n_classes", [2, 10, 33, 1000])
 def test_every_option_at_once(dtype, n_classes):
     z, y = logits(150, n_classes, dtype)
@@ -290,6 +303,14 @@ def test_linear_cross_entropy_is_cross_entropy_of_a_product(dtype, chunk):
             assert found.dtype == dtype
             assert_allclose(found, wanted, atol=300 * eps(dtype) * np.abs(wanted).max())
         assert F.linear_cross_entropy(X, W, b, y, chunk=chunk, **kwargs) == pytest.approx(loss, rel=1e-6)
+    t = rng.dirichlet(np.ones(1100), 130).astype(dtype) * dtype(2.5)
+    for kwargs in ({"sample_weight": rows}, {"reduction": "none", "weight": weight}):
+        expected, slope = F.cross_entropy(X.astype(float) @ W, t, return_grad=True, **kwargs)
+        loss, (dX, dW, db) = F.linear_cross_entropy(X, W, None, t, chunk=chunk, return_grad=True, **kwargs)
+        assert_allclose(loss, expected, rtol=50 * eps(dtype))
+        for found, wanted in ((dX, slope @ W.T), (dW, X.T @ slope), (db, slope.sum(axis=0))):
+            assert_allclose(found, wanted, atol=300 * eps(dtype) * np.abs(wanted).max())
+    assert loss.dtype == dtype
 
 
 # ruff: noqa: E501, RUF005
@@ -353,6 +374,10 @@ BAD = [
     ("linear b", lambda: F.linear_cross_entropy(Z, Z.T, [1.0], OK), ValueError, "b has shape"),
     ("linear chunk", lambda: F.linear_cross_entropy(Z, Z.T, None, [0, 1], chunk=0), ValueError, "chunk must be"),
     ("linear label", lambda: F.linear_cross_entropy(Z, Z.T, None, OK), ValueError, r"targets\[1\] is 2"),
+    ("linear distribution", lambda: F.linear_cross_entropy(Z, Z.T, None, Z), ValueError, "targets have shape"),
+    ("linear negative", lambda: F.linear_cross_entropy(Z, Z.T, None, -np.eye(2)), ValueError, "has no loss"),
+    ("linear ignored", lambda: F.linear_cross_entropy(Z, Z.T, None, np.eye(2), ignore_index=1), ValueError, "ignore_index needs"),
+    ("linear reduction", lambda: F.linear_cross_entropy(Z, Z.T, None, [0, 1], reduction="all"), ValueError, "reduction must"),
     ("linear NaN", lambda: F.linear_cross_entropy(Z * np.nan, Z.T, None, [0, 1]), ValueError, "has no loss"),
 ]  # fmt: skip
 

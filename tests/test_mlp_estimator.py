@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.neural_network as theirs
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
@@ -288,6 +289,81 @@ def test_pickle_clone_and_search(name):
     assert_array_equal(again.coefs_[0], model.coefs_[0])
     search = GridSearchCV(ours(name)(max_iter=3), {"alpha": [1e-4, 1e-2]}, cv=2).fit(X, y)
     assert search.best_params_["alpha"] in (1e-4, 1e-2)
+
+
+@BOTH
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+def test_the_rate_may_fall_linearly(name, solver):
+    """Of two epochs the second goes half as far as at a constant rate."""
+    y = next(iter(TARGETS[name].values()))
+    params = {"max_iter": 2, "solver": solver, "momentum": 0.0, "random_state": 0, "batch_size": len(X)}
+    linear, constant = (ours(name)(**params, learning_rate=rate).fit(X, y) for rate in ("linear", "constant"))
+    first = ours(name)(**{**params, "max_iter": 1}).fit(X, y)
+    for after, far, before in zip(linear.coefs_, constant.coefs_, first.coefs_, strict=True):
+        assert np.abs(far - before).max() > 0
+        assert_allclose(after - before, 0.5 * (far - before), rtol=1e-6, atol=1e-12)
+    classes = {"classes": np.unique(y)} if name == "MLPClassifier" else {}
+    with pytest.raises(ValueError, match="not in partial_fit"):
+        ours(name)(learning_rate="linear").partial_fit(X, y, **classes)
+
+
+@BOTH
+@pytest.mark.parametrize("hidden", [(30,), (400, 300)], ids=str)
+def test_predictions_from_rows_of_any_kind(name, hidden):
+    """Many slabs of rows, by the formula; other dtypes and layouts of the same numbers give the same bits."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 2, (5000, 64)).astype(np.int8)
+    y = rows[:400, 0] + rows[:400, 1]
+    for dtype in (np.float32, np.float64):
+        model = ours(name)(hidden_layer_sizes=hidden, max_iter=1, random_state=0)
+        model.fit(rows[:400].astype(dtype), y)
+        call = model.predict_proba if name == "MLPClassifier" else model.predict
+        found = call(rows.astype(dtype))
+        assert found.dtype == dtype
+        a = rows.astype(np.float64)
+        for w, b in zip(model.coefs_[:-1], model.intercepts_[:-1], strict=True):
+            a = np.maximum(a @ w + b, 0)
+        z = a @ model.coefs_[-1] + model.intercepts_[-1]
+        if name == "MLPClassifier":
+            z = np.exp(z - z.max(axis=1, keepdims=True))
+            z /= z.sum(axis=1, keepdims=True)
+        assert_allclose(found.reshape(z.shape), z, atol=1e-4 if dtype == np.float32 else 1e-12)
+        others = [
+            *(rows.astype(kind) for kind in ("i1", "?", "u1", "f4", "f8", "i8", "f2", ">f4")),
+            np.asfortranarray(rows.astype(dtype)), rows.astype(dtype)[:, ::-1][:, ::-1], rows.tolist(),
+            pd.DataFrame(rows), sp.csr_array(rows.astype(dtype)),
+        ]  # fmt: skip
+        for other in others:
+            assert_array_equal(call(other), found)
+        for n_threads in (1, 3):
+            assert_array_equal(getattr(model.set_params(n_threads=n_threads), call.__name__)(rows), found)
+
+
+@BOTH
+def test_what_is_not_finite_is_found_in_any_row(name):
+    model = ours(name)(max_iter=1).fit(X.astype(np.float32), Y)
+    rows = np.tile(X, (10, 1))
+    for value, message in ((np.nan, "NaN"), (np.inf, "infinity"), (1e300, "too large for dtype..float32")):
+        for row in (0, 2222, 3999):
+            bad = rows.copy()
+            bad[row, 7] = value
+            with pytest.raises(ValueError, match=message):
+                model.predict(bad)
+            with pytest.raises(ValueError, match=message):
+                model.predict(sp.csr_array(bad))
+    with config_context(assume_finite=True):
+        assert model.predict(np.where(rows == 0, np.inf, rows)).shape == (4000,)
+
+
+def test_ctrl_c_ends_a_long_prediction():
+    model = fastnn.MLPClassifier((1500, 1500), max_iter=1).fit(X[:50].astype(np.float32), Y[:50])
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.predict_proba(np.zeros((200_000, 64), np.float32))
+    timer.join()
+    assert model.predict_proba(X[:2]).shape == (2, 10)
 
 
 # --- callbacks, Ctrl-C ---------------------------------------------------------------------------

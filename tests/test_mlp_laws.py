@@ -25,7 +25,7 @@ SIZES = {"small": (5, 7, 4, 3), "large": (150, 230, 3)}
 
 def network(sizes, activation, loss, dtype=np.float64, dropout=None, max_rows=9, n_threads=1):
     dropout = dropout or [0.0] * (len(sizes) - 1)
-    net = Network(sizes, dtype, activation, 0.1, loss, dropout, max_rows, 1, n_threads, True)
+    net = Network(sizes, dtype, activation, 0.1, loss, dropout, max_rows, 1, n_threads)
     rng = np.random.default_rng(0)
     for w, b in zip(net.weights, net.biases, strict=True):
         w[...] = rng.normal(size=w.shape) / np.sqrt(len(w))
@@ -134,7 +134,7 @@ def test_dropout_backpropagates_through_its_own_mask(size):
 
 def test_the_share_of_silenced_units():
     """400 units x 256 rows of an identity layer of ones: a binomial count, 5 sigma; scaled to mean 1."""
-    net = Network([1, 400, 400], np.float64, "identity", 0.0, "squared_error", [0.0, 0.3], 256, 7, 1, True)
+    net = Network([1, 400, 400], np.float64, "identity", 0.0, "squared_error", [0.0, 0.3], 256, 7, 1)
     net.start("sgd", 0.0, False, 0.0, 1.0, {})
     net.biases[0][...] = 1.0
     net.weights[1][...] = np.eye(400)

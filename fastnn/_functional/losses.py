@@ -10,7 +10,7 @@ from fastnn._threads import n_threads_for
 
 # A label that no array holds: where there is no ignore_index.
 NO_LABEL = np.iinfo(np.int64).min
-_REDUCTIONS = ("mean", "sum", "none")
+REDUCTIONS = ("mean", "sum", "none")
 
 
 def as_scores(x, name: str) -> np.ndarray:
@@ -70,11 +70,28 @@ def total_weight(labels, n_counted: int, ignore: int, class_weight, row_weight) 
     return float(rows.sum() if class_weight is None else rows @ class_weight[labels[counted]])
 
 
+def class_targets(targets, shape, dtype, ignore: int, class_weight, row_weight):
+    """(labels, None, what "mean" divides by) for class indices, (None, targets, ...) for distributions."""
+    n, n_classes = shape
+    if np.ndim(targets) == 2:
+        if ignore != NO_LABEL:
+            raise ValueError("ignore_index needs class indices, but targets are distributions")
+        distribution = as_reals(targets, "targets", dtype=dtype)
+        if distribution.shape != shape:
+            raise ValueError(f"targets have shape {distribution.shape}, but the logits {shape}")
+        return None, distribution, total_weight(None, n, ignore, None, row_weight)
+    labels = as_labels(targets, "targets")
+    if labels.shape != (n,):
+        raise ValueError(f"targets have shape {labels.shape}, expected ({n},) or {shape}")
+    n_counted = check_labels(labels, n_classes, ignore)
+    return labels, None, total_weight(labels, n_counted, ignore, class_weight, row_weight)
+
+
 def _reduce(kind, z, targets, labels, total, reduction, return_grad, grad_out, *, class_weight=None,
             row_weight=None, ignore=NO_LABEL, smoothing=0.0, delta=0.0):  # fmt: skip
     """The loss, and the gradient where it is wanted."""
-    if reduction not in _REDUCTIONS:
-        raise ValueError(f"reduction must be one of {_REDUCTIONS}, got {reduction!r}")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {REDUCTIONS}, got {reduction!r}")
     scale = 1.0
     if reduction == "mean":
         if not total > 0:
@@ -171,24 +188,10 @@ def cross_entropy(
     """
     z = as_scores(logits, "logits")
     n, n_classes = z.shape
-    ignore = NO_LABEL if ignore_index is None else int(ignore_index)
-    smoothing = check_smoothing(label_smoothing) if label_smoothing else 0.0
+    ignore, smoothing = check_ignore(ignore_index), check_smoothing(label_smoothing)
     class_weight = check_weights(weight, "weight", n_classes, z.dtype)
     row_weight = check_weights(sample_weight, "sample_weight", n, z.dtype)
-    labels = distribution = None
-    if np.ndim(targets) == 2:
-        if ignore_index is not None:
-            raise ValueError("ignore_index needs class indices, but targets are distributions")
-        distribution = as_reals(targets, "targets", dtype=z.dtype)
-        if distribution.shape != z.shape:
-            raise ValueError(f"targets have shape {distribution.shape}, but logits {z.shape}")
-        total = total_weight(None, n, ignore, None, row_weight)
-    else:
-        labels = as_labels(targets, "targets")
-        if labels.shape != (n,):
-            raise ValueError(f"targets have shape {labels.shape}, expected ({n},) or {z.shape}")
-        n_counted = check_labels(labels, n_classes, ignore)
-        total = total_weight(labels, n_counted, ignore, class_weight, row_weight)
+    labels, distribution, total = class_targets(targets, z.shape, z.dtype, ignore, class_weight, row_weight)
     return _reduce(
         "cross_entropy", z, distribution, labels, total, reduction, return_grad, grad_out,
         class_weight=class_weight, row_weight=row_weight, ignore=ignore, smoothing=smoothing,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastnn._arrays import as_labels, as_reals
+from fastnn._arrays import as_reals
 from fastnn._functional.losses import (
+    REDUCTIONS,
     as_scores,
     check_ignore,
-    check_labels,
     check_smoothing,
     check_weights,
-    total_weight,
+    class_targets,
 )
 from fastnn._kernels.projection import CHUNK_BYTES, linear_loss
 from fastnn._threads import n_threads_for, single_threaded_blas
@@ -42,24 +42,26 @@ def linear_cross_entropy(
     W : array-like of shape (n_in, C)
         Converted to the dtype of X.
     b : array-like of shape (C,) or None
-    targets : array-like of int of shape (n,)
-        Class indices in [0, C).
+    targets : array-like of shape (n,) or (n, C)
+        Class indices in [0, C), integers, or a distribution over the classes for each row, converted to
+        the dtype of X.
     weight : array-like of shape (C,), default=None
         Of the classes.
     sample_weight : array-like of shape (n,), default=None
     ignore_index : int, default=None
         Rows with this class index count for nothing.
     label_smoothing : float in [0, 1], default=0.0
-    reduction : {"mean", "sum"}, default="mean"
+    reduction : {"mean", "sum", "none"}, default="mean"
     chunk : int, default=None
         Rows at a time; None: as many as have 32 MB of logits.
     return_grad : bool, default=False
 
     Returns
     -------
-    loss : float
+    loss : float, or ndarray of shape (n,) for reduction="none"
     gradients : tuple of ndarray (n, n_in), (n_in, C), (C,)
-        By X, W and b, if return_grad; zeros' derivative where b is None.
+        By X, W and b, if return_grad; zeros' derivative where b is None. Of the mean, or of the sum for
+        the other reductions.
 
     Raises
     ------
@@ -84,37 +86,35 @@ def linear_cross_entropy(
     n, n_classes = X.shape[0], W.shape[1]
     if W.shape[0] != X.shape[1]:
         raise ValueError(f"W has shape {W.shape}, but X {X.shape}: expected ({X.shape[1]}, C)")
-    b = np.zeros(n_classes, X.dtype) if b is None else as_reals(b, "b", dtype=X.dtype)
-    if b.shape != (n_classes,):
-        raise ValueError(f"b has shape {b.shape}, expected ({n_classes},)")
-    if reduction not in ("mean", "sum"):
-        raise ValueError(f"reduction must be 'mean' or 'sum', got {reduction!r}")
-    row_bytes = n_classes * X.itemsize
+    if b is not None:
+        b = as_reals(b, "b", dtype=X.dtype)
+        if b.shape != (n_classes,):
+            raise ValueError(f"b has shape {b.shape}, expected ({n_classes},)")
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"reduction must be one of {REDUCTIONS}, got {reduction!r}")
     if chunk is None:
-        chunk = max(CHUNK_BYTES // row_bytes // 16 * 16, 16)
+        chunk = max(CHUNK_BYTES // (n_classes * X.itemsize) // 16 * 16, 16)
     if chunk < 1:
         raise ValueError(f"chunk must be at least 1, got {chunk!r}")
     class_weight = check_weights(weight, "weight", n_classes, X.dtype)
     row_weight = check_weights(sample_weight, "sample_weight", n, X.dtype)
-    labels = as_labels(targets, "targets")
-    if labels.shape != (n,):
-        raise ValueError(f"targets have shape {labels.shape}, expected ({n},)")
     ignore, smoothing = check_ignore(ignore_index), check_smoothing(label_smoothing)
-    n_counted = check_labels(labels, n_classes, ignore)
-    total = total_weight(labels, n_counted, ignore, class_weight, row_weight)
+    labels, given, total = class_targets(targets, (n, n_classes), X.dtype, ignore, class_weight, row_weight)
     if reduction == "mean" and not total > 0:
         raise ValueError("there is nothing to take the mean of: no rows, or no row has any weight")
     scale = 1.0 / total if reduction == "mean" else 1.0
     gradients = None
     if return_grad:
         gradients = np.zeros_like(X), np.zeros_like(W), np.zeros(n_classes, X.dtype)
-    if n == 0:
-        return (0.0, gradients) if return_grad else 0.0
-    with single_threaded_blas():
-        loss, bad = linear_loss(
-            X, W, b, labels, class_weight, row_weight, ignore, scale, smoothing, int(chunk), np.empty(n),
-            gradients, n_threads_for(),
-        )  # fmt: skip
+    losses = np.empty(n)
+    sum_, bad = 0.0, -1
+    if n:
+        with single_threaded_blas():
+            sum_, bad = linear_loss(
+                X, W, b, labels, given, class_weight, row_weight, ignore, scale, smoothing, int(chunk),
+                losses, gradients, n_threads_for(),
+            )  # fmt: skip
     if bad >= 0:
-        raise ValueError(f"row {bad} has no loss: its logits are NaN or infinite")
-    return (loss * scale, gradients) if return_grad else loss * scale
+        raise ValueError(f"row {bad} has no loss: its logits are NaN or infinite, or its targets negative")
+    loss = losses.astype(X.dtype) if reduction == "none" else sum_ * scale
+    return (loss, gradients) if return_grad else loss

@@ -262,6 +262,7 @@ cdef extern from "fastnn.h" nogil:
         void (*dense_backward)(const fnn_dense *, int64_t, int64_t, int64_t, int64_t) noexcept nogil
         double (*descend)(const fnn_descent *, int64_t, int64_t, int64_t, int64_t, const void *,
                           int64_t) noexcept nogil
+        int64_t (*all_finite)(const void *, int64_t) noexcept nogil
         void (*small_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
                               void *, int64_t) noexcept nogil
         void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil

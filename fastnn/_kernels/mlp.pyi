@@ -19,7 +19,6 @@ class Network:
         max_rows: int,
         key: int,
         n_threads: int,
-        training: bool,
     ) -> None: ...
     def start(
         self,
@@ -51,6 +50,3 @@ class Network:
         row_weight: np.ndarray | None,
         weight: float,
     ) -> tuple[float, list[np.ndarray], list[np.ndarray]]: ...
-    def predict(self, X, out: np.ndarray) -> np.ndarray: ...
-
-def predict_rows(n_threads: int) -> int: ...

@@ -18,12 +18,10 @@ from .core cimport (
     watch_interrupted,
 )
 from .arrays cimport address, aligned, ceil_div
-from .passes cimport PREDICT_ROWS, SLAB_ROWS, dense_layer, lead_predict, network, padded, run_batch
+from .passes cimport SLAB_ROWS, dense_layer, is_small, network, padded, run_batch
 
 from .softmax import ACTIVATIONS, LOSSES
 
-# Weights of a layer up to which its products stay out of BLAS.
-cdef int64_t SMALL_LAYER = 1 << 15
 # Multiply-adds of a tile of a product: fewer, and packing the factors shows.
 cdef int64_t TILE_WORK = 12_000_000
 cdef int64_t SHARED_WORK = 1 << 18
@@ -126,7 +124,7 @@ cdef class Network:
         PyMem_Free(self.net.layers)
 
     def __init__(self, sizes, dtype, activation, double parameter, loss, dropout, int64_t max_rows, uint64_t key,
-                 int n_threads, bint training):
+                 int n_threads):
         cdef network *net = &self.net
         cdef dense_layer *last = net.layers + len(sizes) - 2
         cdef int64_t layer, turned = 0
@@ -142,7 +140,7 @@ cdef class Network:
         net.input.activation = ACTIVATIONS.index("identity")
         net.input.dropout, net.input.key, net.input.stream = dropout[0], key, FNN_STREAM_DROPOUT
         for layer in range(net.n_layers):
-            self._lay_out(layer, sizes[layer], sizes[layer + 1], dropout[layer + 1] if layer + 1 < net.n_layers else 0.0, training)
+            self._lay_out(layer, sizes[layer], sizes[layer + 1], dropout[layer + 1] if layer + 1 < net.n_layers else 0.0)
             net.layers[layer].dense.activation = ACTIVATIONS.index(activation if layer + 1 < net.n_layers else "identity")
             net.layers[layer].dense.parameter, net.layers[layer].dense.key = parameter, key
             net.layers[layer].dense.stream = FNN_STREAM_DROPOUT + 1 + layer
@@ -170,12 +168,12 @@ cdef class Network:
         self.held.append(array)
         return address(array)
 
-    cdef _lay_out(self, int64_t which, int64_t n_in, int64_t n_out, double dropout, bint training):
+    cdef _lay_out(self, int64_t which, int64_t n_in, int64_t n_out, double dropout):
         cdef dense_layer *layer = self.net.layers + which
         cdef int64_t work = self.max_rows * n_in * n_out, tiles
         layer.n_in, layer.n_out, layer.stride = n_in, n_out, padded(n_out, 16)
         layer.stride_in = self.net.input.stride if which == 0 else (layer - 1).stride
-        layer.small = n_in * n_out <= SMALL_LAYER
+        layer.small = is_small(n_in, n_out)
         weights, biases = aligned((n_in, layer.stride), self.dtype), aligned((1, layer.stride), self.dtype)
         self.held += [weights, biases]
         self.weights.append(weights[:, :n_out])
@@ -186,8 +184,7 @@ cdef class Network:
         layer.below = <const char *>self.net.input.values if which == 0 else (layer - 1).values
         layer.values = <char *>self._lent((self.max_rows, layer.stride), self.dtype)
         layer.dense.values = layer.values
-        if training:
-            layer.errors = <char *>self._lent((self.max_rows, layer.stride), self.dtype)
+        layer.errors = <char *>self._lent((self.max_rows, layer.stride), self.dtype)
         tiles = 1 if work < SHARED_WORK else max(2, min(work // TILE_WORK, MOST_TILES))
         layer.columns = padded(ceil_div(n_out, tiles), FNN_TILE)
         layer.back_columns = padded(ceil_div(n_in, tiles), FNN_TILE)
@@ -313,17 +310,3 @@ cdef class Network:
             team_call(workers, lead_gradient, &job)
         watch_check(&job.watch)
         return job.total / weight, [g for g, _ in found], [b for _, b in found]
-
-    def predict(self, X, out):
-        """Values of the last layer's units, before any output activation, into out (n, n_out)."""
-        self._bind(X, None, None, None)
-        self.net.out, self.net.n = <char *>address(out), X.shape[0]
-        cdef int workers = min(self._workers(X.shape[0]), max(self.max_rows // PREDICT_ROWS, 1))
-        with nogil:
-            team_call(workers, lead_predict, &self.net)
-        return out
-
-
-def predict_rows(int n_threads):
-    """Rows of buffer that predict() needs."""
-    return n_threads * PREDICT_ROWS

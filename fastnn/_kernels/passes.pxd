@@ -48,19 +48,21 @@ cdef struct network:
     char *scratch
     int64_t scratch_bytes, slab
     const char *ones
-    # predict():
-    char *out
-    int64_t region
 
 
 cdef enum:
     SLAB_ROWS = 16  # rows that go through a small network at a time
-    PREDICT_ROWS = 512  # and through any network to predict
+    SMALL_LAYER = 1 << 15  # weights of a layer up to which its products stay out of BLAS
 
 
 cdef inline int64_t padded(int64_t n, int64_t multiple) noexcept nogil:
     return ceil_div(n, multiple) * multiple
 
 
+cdef inline bint is_small(int64_t n_in, int64_t n_out) noexcept nogil:
+    return n_in * n_out <= SMALL_LAYER
+
+
+cdef void forward_from(const fnn_rooms *rooms, dense_layer *layer, const char *below, int64_t stride_in, int64_t row0,
+                       int64_t row1, int64_t col0, int64_t col1) noexcept nogil
 cdef void run_batch(fnn_team *team, network *net) noexcept nogil
-cdef void lead_predict(fnn_team *team, void *context) noexcept nogil

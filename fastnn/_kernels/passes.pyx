@@ -9,7 +9,7 @@ step while that is in the cache. All bounds depend on shapes alone, so the numbe
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from .core cimport fnn_dense, fnn_source, fnn_team, team_run
+from .core cimport fnn_dense, fnn_rooms, fnn_team, team_run
 from .arrays cimport ceil_div, gemm
 
 
@@ -32,25 +32,26 @@ cdef void gather_rows(network *net, int64_t row0, int64_t row1) noexcept nogil:
 cdef void forward(network *net, int64_t which, int64_t row0, int64_t row1, int64_t col0, int64_t col1) noexcept nogil:
     """Columns col0 .. col1 of a layer's values."""
     cdef dense_layer *layer = net.layers + which
-    forward_from(net, layer, layer.below + row0 * layer.stride_in * net.bytes, layer.stride_in, row0, row1, col0, col1)
+    forward_from(net.rooms, layer, layer.below + row0 * layer.stride_in * net.bytes, layer.stride_in, row0, row1, col0,
+                 col1)
 
 
-cdef void forward_from(network *net, dense_layer *layer, const char *below, int64_t stride_in, int64_t row0, int64_t row1,
-                       int64_t col0, int64_t col1) noexcept nogil:
+cdef void forward_from(const fnn_rooms *rooms, dense_layer *layer, const char *below, int64_t stride_in, int64_t row0,
+                       int64_t row1, int64_t col0, int64_t col1) noexcept nogil:
     """The same from these rows of the layer below."""
-    cdef int64_t r, width = net.bytes
+    cdef int64_t r, width = rooms.real_bytes, step = layer.weights.stride
     cdef char *values = layer.values + (row0 * layer.stride + col0) * width
     cdef const char *weights = <const char *>layer.weights.weights + col0 * width
     if layer.small:
-        net.rooms.small_product(row1 - row0, col1 - col0, layer.n_in, below, stride_in, 1, weights, layer.stride,
-                                values, layer.stride)
+        rooms.small_product(row1 - row0, col1 - col0, layer.n_in, below, stride_in, 1, weights, step, values,
+                            layer.stride)
     else:
-        gemm(width, False, False, row1 - row0, col1 - col0, layer.n_in, 1.0, below, stride_in, weights, layer.stride,
-             0.0, values, layer.stride)
+        gemm(width, False, False, row1 - row0, col1 - col0, layer.n_in, 1.0, below, stride_in, weights, step, 0.0,
+             values, layer.stride)
         if col1 % 16:
             for r in range(row1 - row0):
                 memset(values + (r * layer.stride + col1 - col0) * width, 0, (padded(col1, 16) - col1) * width)
-    net.rooms.dense_forward(&layer.dense, row0, row1, col0, padded(col1, 16))
+    rooms.dense_forward(&layer.dense, row0, row1, col0, padded(col1, 16))
 
 
 cdef void backward(network *net, int64_t which, int64_t row0, int64_t row1, int64_t col0, int64_t col1,
@@ -149,27 +150,6 @@ cdef void block_item(void *context, int64_t item, int64_t worker) noexcept nogil
         net.rooms.descend(&layer.biases, 0, 1, at[3], at[3] + wide, g, wide)
 
 
-cdef void predict_item(void *context, int64_t item, int64_t worker) noexcept nogil:
-    """The last layer's values of a slab of rows, computed in the thread's own region of the buffers."""
-    cdef network *net = <network *>context
-    cdef int64_t first = item * PREDICT_ROWS, n = min(PREDICT_ROWS, net.n - first), r, layer
-    cdef int64_t row0 = worker * PREDICT_ROWS, width = net.bytes, stride = net.input.stride * width
-    cdef dense_layer *last = net.layers + net.n_layers - 1
-    cdef const fnn_source *x = &net.source
-    if x.indptr != NULL:
-        for r in range(n):
-            net.rooms.gather_reals(x, first + r, <char *>net.input.values + (row0 + r) * stride)
-        forward(net, 0, row0, row0 + n, 0, net.layers[0].n_out)
-    else:  # dense rows are read where they lie
-        forward_from(net, net.layers, <const char *>x.data + first * x.stride * width, x.stride, row0, row0 + n, 0,
-                     net.layers[0].n_out)
-    for layer in range(1, net.n_layers):
-        forward(net, layer, row0, row0 + n, 0, net.layers[layer].n_out)
-    for r in range(n):
-        memcpy(net.out + (first + r) * last.n_out * width, last.values + (row0 + r) * last.stride * width,
-               last.n_out * width)
-
-
 # --- the leader's part ---
 
 cdef void run_batch(fnn_team *team, network *net) noexcept nogil:
@@ -191,8 +171,3 @@ cdef void run_batch(fnn_team *team, network *net) noexcept nogil:
             rows = ceil_div(net.n, net.layers[layer].rows)
             team_run(team, backward_item, &t, rows * ceil_div(t.n_columns, t.columns))
     team_run(team, block_item, net, net.n_blocks)
-
-
-cdef void lead_predict(fnn_team *team, void *context) noexcept nogil:
-    cdef network *net = <network *>context
-    team_run(team, predict_item, net, ceil_div(net.n, PREDICT_ROWS))

@@ -5,8 +5,9 @@ CHUNK_BYTES: int
 def linear_loss(
     X: np.ndarray,
     W: np.ndarray,
-    b,
-    labels: np.ndarray,
+    b: np.ndarray | None,
+    labels: np.ndarray | None,
+    targets: np.ndarray | None,
     class_weight: np.ndarray | None,
     row_weight: np.ndarray | None,
     ignore: int,

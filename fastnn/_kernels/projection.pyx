@@ -42,7 +42,7 @@ cdef struct projection:
     char *Z
     const char *ones
     int64_t n, n_in, n_classes, stride, chunk, row0, rows, bytes
-    bint first
+    bint first, has_bias
     fnn_dense bias
     fnn_loss loss
     int64_t (*loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
@@ -55,7 +55,8 @@ cdef void logits_item(void *context, int64_t item, int64_t worker) noexcept nogi
     cdef int64_t col0 = item * CLASS_COLUMNS, col1 = min(col0 + CLASS_COLUMNS, p.n_classes)
     gemm(p.bytes, False, False, p.rows, col1 - col0, p.n_in, 1.0, p.X + p.row0 * p.n_in * p.bytes, p.n_in,
          p.W + col0 * p.bytes, p.n_classes, 0.0, p.Z + col0 * p.bytes, p.stride)
-    p.rooms.dense_forward(&p.bias, 0, p.rows, col0, ceil_div(col1, 16) * 16)
+    if p.has_bias:
+        p.rooms.dense_forward(&p.bias, 0, p.rows, col0, ceil_div(col1, 16) * 16)
 
 
 cdef void chunk_loss_item(void *context, int64_t item, int64_t worker) noexcept nogil:
@@ -90,7 +91,11 @@ cdef void lead_projection(fnn_team *team, void *context) noexcept nogil:
     for c in range(ceil_div(p.n, p.chunk)):
         p.row0 = c * p.chunk
         p.rows, p.first = min(p.chunk, p.n - p.row0), c == 0
-        p.loss.losses, p.loss.labels = whole.losses + p.row0, whole.labels + p.row0
+        p.loss.losses = whole.losses + p.row0
+        if whole.labels != NULL:
+            p.loss.labels = whole.labels + p.row0
+        if whole.targets != NULL:
+            p.loss.targets = <const char *>whole.targets + p.row0 * p.n_classes * p.bytes
         if whole.row_weight != NULL:
             p.loss.row_weight = <const char *>whole.row_weight + p.row0 * p.bytes
         team_run(team, logits_item, p, tiles)
@@ -101,9 +106,11 @@ cdef void lead_projection(fnn_team *team, void *context) noexcept nogil:
             team_run(team, gradient_item, p, ceil_div(p.n_in, INPUT_COLUMNS) + tiles)
 
 
-def linear_loss(X, W, b, labels, class_weight, row_weight, int64_t ignore, double scale, double smoothing,
+def linear_loss(X, W, b, labels, targets, class_weight, row_weight, int64_t ignore, double scale, double smoothing,
                 int64_t chunk, losses, gradients, int n_threads):
     """Losses of the rows of X W + b into losses; gradients: (dX, dW, db) to write, or None.
+
+    labels (n,) or targets (n, n_classes); the other is None, as b may be.
 
     Returns the sum of the losses and a row that has none, or -1.
     """
@@ -114,7 +121,9 @@ def linear_loss(X, W, b, labels, class_weight, row_weight, int64_t ignore, doubl
     p.stride, p.chunk = ceil_div(p.n_classes, 16) * 16, rows
     Z, ones, bias = aligned((rows, p.stride), X.dtype), aligned((rows,), X.dtype), aligned((p.stride,), X.dtype)
     ones[...] = 1
-    bias[:p.n_classes] = b
+    p.has_bias = b is not None
+    if p.has_bias:
+        bias[:p.n_classes] = b
     p.X, p.W, p.Z, p.ones = <char *>address(X), <char *>address(W), <char *>address(Z), <char *>address(ones)
     p.bias.values, p.bias.bias, p.bias.stride = p.Z, address(bias), p.stride
     p.bias.activation, p.bias.dropout = ACTIVATIONS.index("identity"), 0.0
@@ -125,10 +134,12 @@ def linear_loss(X, W, b, labels, class_weight, row_weight, int64_t ignore, doubl
         p.loss.grad = p.Z
     p.loss_rows = p.rooms.loss_rows[LOSSES.index("cross_entropy")]
     p.loss.scores, p.loss.losses = p.Z, <double *>address(losses)
-    p.loss.labels, p.loss.targets = <const int64_t *>address(labels), NULL
+    p.loss.labels = <const int64_t *>address(labels) if labels is not None else NULL
+    p.loss.targets = address(targets) if targets is not None else NULL
     p.loss.class_weight = address(class_weight) if class_weight is not None else NULL
     p.loss.row_weight = address(row_weight) if row_weight is not None else NULL
     p.loss.stride = p.loss.grad_stride = p.stride
+    p.loss.targets_stride = p.n_classes
     p.loss.n_classes, p.loss.ignore, p.loss.scale, p.loss.smoothing = p.n_classes, ignore, scale, smoothing
     p.bad, p.watch = -1, watch_begin()
     cdef int workers = n_threads if p.n * p.n_in * p.n_classes >= (1 << 18) else 1

@@ -9,15 +9,22 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from fastnn._kernels.mlp import predict_rows
+from fastnn._kernels.predict import predict
 from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
-from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error, random_key
-from fastnn.neural._training import Descent, Problem, make_network, run_lbfgs
+from fastnn._validation import (
+    MAX_THREADS,
+    check_n_threads,
+    check_parameter,
+    features_kept_on_error,
+    is_readable,
+    random_key,
+)
+from fastnn.neural._training import Descent, Problem, activation_of, run_lbfgs
 
 _REALS = (np.float64, np.float32)
 _STOCHASTIC = ("sgd", "adam")
@@ -32,7 +39,7 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
         "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive", "linear"})],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -54,6 +61,7 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
         "leaky_slope": [Interval(Real, None, 1, closed="right")],
         "scoring": [str, callable, None],
         "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
+        "initial_layers": ["array-like", None],
     }
 
     # --- parameters ---------------------------------------------------------------------------------
@@ -76,6 +84,24 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
                 f"hidden layer; got {self.dropout!r}"
             )
         return shares
+
+    def _check_initial_layers(self, sizes: list[int], dtype) -> list[tuple]:
+        """Given weights and biases of the first layers, as arrays of their own."""
+        given = [] if self.initial_layers is None else list(self.initial_layers)
+        if len(given) > len(sizes) - 1:
+            raise ValueError(f"initial_layers has {len(given)} layers, but the network {len(sizes) - 1}")
+        layers = []
+        for number, (layer, shape) in enumerate(zip(given, pairwise(sizes), strict=False)):
+            if not isinstance(layer, list | tuple) or len(layer) != 2:
+                raise ValueError(f"initial_layers[{number}] must be a pair (W, b)")
+            W, b = (check_parameter(f"initial_layers[{number}]", part).astype(dtype) for part in layer)
+            if W.shape != shape or b.shape != shape[1:]:
+                raise ValueError(
+                    f"initial_layers[{number}] has shapes {W.shape} and {b.shape}, but the network's layer "
+                    f"{shape} and {shape[1:]}"
+                )
+            layers.append((W, b))
+        return layers
 
     def _batch_size(self, n_rows: int) -> int:
         if self.batch_size == "auto":
@@ -123,7 +149,7 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         sizes = [X.shape[1], *hidden, self.n_outputs_]
         if first:
-            self._initialize(sizes, X.dtype, rng)
+            self._initialize(sizes, X.dtype, rng, self._check_initial_layers(sizes, X.dtype))
         elif [c.shape[0] for c in self.coefs_] != sizes[:-1]:
             raise ValueError(
                 f"the fitted layers have {[c.shape[0] for c in self.coefs_]} inputs, but the parameters now "
@@ -156,6 +182,8 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
     def _check_combination(self, incremental: bool, X_val, y_val) -> None:
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
+        if self.learning_rate == "linear" and incremental:
+            raise ValueError("learning_rate='linear' falls over max_iter epochs of a fit: not in partial_fit")
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val come together: give both or neither")
         if self.solver == "lbfgs" and np.any(np.asarray(self.dropout) > 0):
@@ -185,8 +213,8 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
     def _strata(self, problem: Problem):
         return None
 
-    def _initialize(self, sizes: list[int], dtype, rng) -> None:
-        """Glorot's uniform weights, as scikit-learn draws them, and empty records."""
+    def _initialize(self, sizes: list[int], dtype, rng, given=()) -> None:
+        """Glorot's uniform weights, as scikit-learn draws them, or given ones, and empty records."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(sizes)
         self.out_activation_ = self._out_activation()
@@ -195,6 +223,8 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
             bound = np.sqrt((2.0 if self.activation == "logistic" else 6.0) / (fan_in + fan_out))
             self.coefs_.append(rng.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
             self.intercepts_.append(rng.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
+        for layer, (W, b) in enumerate(given):
+            self.coefs_[layer], self.intercepts_[layer] = W, b
         self._key = random_key(np.random.RandomState(self.random_state)) if isinstance(
             self.random_state, Integral
         ) else random_key(None)  # fmt: skip
@@ -239,19 +269,28 @@ class MLP(Savable, CallbackSupportMixin, BaseEstimator):
     # --- using --------------------------------------------------------------------------------------
 
     def _scores(self, X) -> np.ndarray:
-        """Values of the output layer before its activation, (n, n_outputs), for checked rows."""
+        """Values of the output layer before its activation, (n, n_outputs), for rows the loops can read."""
         dtype = self.coefs_[0].dtype
-        X = X.astype(dtype, copy=False)
-        X = X.tocsr() if issparse(X) else np.require(X, dtype, "CA")
-        n_threads = check_n_threads(self.n_threads)
-        sizes = [self.coefs_[0].shape[0], *(c.shape[1] for c in self.coefs_)]
-        net = make_network(self, sizes, dtype, predict_rows(n_threads), n_threads, training=False)
+        parameters = ([np.require(p, dtype, "CA") for p in of] for of in (self.coefs_, self.intercepts_))
         with single_threaded_blas():
-            return net.predict(X, np.empty((X.shape[0], sizes[-1]), dtype))
+            z, finite = predict(
+                X, *parameters, activation_of(self), float(self.leaky_slope), check_n_threads(self.n_threads)
+            )
+        if not finite:
+            with np.errstate(over="ignore"):
+                values = (X.data if issparse(X) else X).astype(dtype, copy=False)
+            assert_all_finite(values, estimator_name=type(self).__name__, input_name="X")
+        return z
 
     def _checked_scores(self, X) -> np.ndarray:
         check_is_fitted(self)
-        return self._scores(validate_data(self, X, accept_sparse="csr", dtype=_REALS, reset=False))
+        if not is_readable(self, X):
+            dtypes = [self.coefs_[0].dtype, *_REALS, np.uint8, np.int8, np.bool_]
+            X = validate_data(
+                self, X, accept_sparse="csr", dtype=dtypes, order="C", ensure_all_finite=False, reset=False
+            )
+            X = X if issparse(X) else np.require(X, X.dtype, "CA")
+        return self._scores(X)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

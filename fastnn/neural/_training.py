@@ -38,19 +38,23 @@ class Problem:
         return self.X, self.labels, self.targets, self.row_weight
 
 
-def make_network(model, sizes, dtype, n_rows: int, n_threads: int, *, training: bool) -> Network:
+def activation_of(model) -> str:
+    """The hidden layers' activation, as the loops call it."""
+    return {"logistic": "sigmoid"}.get(model.activation, model.activation)
+
+
+def make_network(model, sizes, dtype, n_rows: int, n_threads: int) -> Network:
     """A network of the estimator's kind with the estimator's parameters."""
     net = Network(
         sizes,
         dtype,
-        {"logistic": "sigmoid"}.get(model.activation, model.activation),
+        activation_of(model),
         float(model.leaky_slope),
         model._loss_kind(),
-        model._dropout(len(sizes) - 2) if training else [0.0] * (len(sizes) - 1),
+        model._dropout(len(sizes) - 2),
         n_rows,
         model._key,
         n_threads,
-        training,
     )
     load(net, model.coefs_, model.intercepts_)
     return net
@@ -74,13 +78,16 @@ def not_finite(epoch: int) -> ValueError:
 
 
 class Schedule:
-    """The learning rate of "sgd" over epochs, as scikit-learn's optimisers have it."""
+    """The learning rate over epochs: scikit-learn's schedules of "sgd", and "linear"."""
 
     def __init__(self, model, rate: float | None = None):
         self.model, self.rate = model, model.learning_rate_init if rate is None else rate
-        self.kind = model.learning_rate if model.solver == "sgd" else "constant"
+        follows = model.solver == "sgd" or model.learning_rate == "linear"
+        self.kind = model.learning_rate if follows else "constant"
 
     def epoch_ends(self, n_samples_seen: int) -> None:
+        if self.kind == "linear":
+            self.rate = self.model.learning_rate_init * (1 - self.model.n_iter_ / self.model.max_iter)
         if self.kind == "invscaling":
             self.rate = self.model.learning_rate_init / (n_samples_seen + 1) ** self.model.power_t
 
@@ -112,7 +119,7 @@ class Descent:
         self.model, self.problem, self.held_out, self.rng = model, problem, held_out, rng
         self.batch_size = model._batch_size(problem.n_rows)
         self.schedule = Schedule(model, state.get("rate"))
-        self.net = make_network(model, sizes, dtype, self.batch_size, n_threads, training=True)
+        self.net = make_network(model, sizes, dtype, self.batch_size, n_threads)
         adam = model.solver == "adam"
         self.net.start(
             model.solver,
@@ -239,7 +246,7 @@ def run_lbfgs(model, problem: Problem, sizes, dtype, n_threads: int, shown: dict
     from sklearn.utils.optimize import _check_optimize_result
 
     rows = min(problem.n_rows, CHUNK_ROWS)
-    net = make_network(model, sizes, dtype, rows, n_threads, training=True)
+    net = make_network(model, sizes, dtype, rows, n_threads)
     arrays = [*net.weights, *net.biases]
     model.n_iter_ = 0
     bounds = np.cumsum([0, *(a.size for a in arrays)])

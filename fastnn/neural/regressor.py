@@ -31,9 +31,10 @@ class MLPRegressor(RegressorMixin, MLP):
         L2 penalty alpha/2 sum w^2, divided by the weight of the batch, on weights only.
     batch_size : int or "auto", default="auto"
         "auto": min(200, n_samples).
-    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+    learning_rate : {"constant", "invscaling", "adaptive", "linear"}, default="constant"
         Schedule of "sgd": learning_rate_init; divided by t^power_t after t samples; or divided by 5
-        whenever nothing has improved for n_iter_no_change epochs.
+        whenever nothing has improved for n_iter_no_change epochs. "linear", of "sgd" and "adam": falling
+        from epoch to epoch, to zero after max_iter.
     learning_rate_init : float, default=0.001
     power_t : float, default=0.5
     max_iter : int, default=200
@@ -74,6 +75,9 @@ class MLPRegressor(RegressorMixin, MLP):
         scikit-learn.
     n_threads : int, default=None
         None: what OpenMP and threadpoolctl allow.
+    initial_layers : list of (W, b), default=None
+        Weights (n_in, n_out) and biases (n_out,) that the first layers start from, such as those that a
+        deep belief network learned. None: all layers are drawn.
 
     Attributes
     ----------
@@ -143,6 +147,7 @@ class MLPRegressor(RegressorMixin, MLP):
         leaky_slope=0.01,
         scoring=None,
         n_threads=None,
+        initial_layers=None,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -172,6 +177,7 @@ class MLPRegressor(RegressorMixin, MLP):
         self.leaky_slope = leaky_slope
         self.scoring = scoring
         self.n_threads = n_threads
+        self.initial_layers = initial_layers
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
