@@ -196,17 +196,18 @@ cdef class Walk:
 
     cdef const fnn_rooms *rooms
     cdef fnn_spins spins
-    cdef int64_t kernel, n_blocks, chunk
+    cdef int64_t kernel, n_blocks, first_stream, chunk
     cdef double step_cost  # nanoseconds of a block's step, roughly
     cdef list held
     cdef readonly object states
     cdef object thresholds, masks
 
-    def __init__(self, kernel, real, states, *, bint random_order, bint heat_bath, int64_t n_rungs):
+    def __init__(self, kernel, real, states, *, bint random_order, bint heat_bath, int64_t n_rungs,
+                 int64_t first_stream):
         self.rooms = rooms_for(real)
         self.kernel = KERNELS[kernel][0]
         self.states = states
-        self.n_blocks = states.shape[0]
+        self.n_blocks, self.first_stream = states.shape[0], first_stream
         self.chunk = 1
         self.held = [states]
         self.spins.n_spins, self.spins.stride = states.shape[1] - 1, states.shape[1]
@@ -285,7 +286,7 @@ cdef class Walk:
         cdef int64_t block, part
         for block in range(n_streams):
             for part in range(self.spins.n_parts):
-                self.rooms.random_words(key, part, block, FNN_STREAM_SWEEPS, 0, at)
+                self.rooms.random_words(key, part, self.first_stream + block, FNN_STREAM_SWEEPS, 0, at)
                 at += 2 * STREAM_WORDS
         self.held.append(streams)
         self.spins.streams = <uint64_t *>address(streams)
@@ -361,8 +362,8 @@ def stages_of(indptr, indices, held, bint color):
     return out
 
 
-def random_states(uint64_t key, int64_t n_blocks, int64_t n_spins, dtype):
-    """Words of independent fair bits, (n_blocks, n_spins + 1), the last one zero."""
+def random_states(uint64_t key, int64_t first, int64_t n_blocks, int64_t n_spins, dtype):
+    """Words of independent fair bits of blocks number first, ..., (n_blocks, n_spins + 1), the last one zero."""
     cdef const fnn_rooms *rooms = rooms_for(np.float32)
     cdef int64_t block, tile, n_bytes = n_spins * np.dtype(dtype).itemsize
     cdef int64_t n_tiles = (n_bytes + 255) // 256
@@ -371,7 +372,7 @@ def random_states(uint64_t key, int64_t n_blocks, int64_t n_spins, dtype):
     with nogil:
         for block in range(n_blocks):
             for tile in range(n_tiles):
-                rooms.random_words(key, 0, block, FNN_STREAM_SPINS, tile, at + (block * n_tiles + tile) * FNN_TILE)
+                rooms.random_words(key, 0, first + block, FNN_STREAM_SPINS, tile, at + (block * n_tiles + tile) * FNN_TILE)
     out = np.zeros((n_blocks, n_spins + 1), dtype=dtype)
     out[:, :n_spins] = words.view(dtype)[:, :n_spins]
     return out
