@@ -64,9 +64,7 @@ for color, (name, party) in zip(("tab:blue", "tab:orange"), parties.items(), str
         seconds.append(time.perf_counter() - began)
         best.append(cuts.max())
         mean.append(cuts.mean())
-        print(
-            f"{name:<15} {n_sweeps:6d} sweeps: best cut {best[-1]:g}, mean {mean[-1]:.1f}, {seconds[-1]:.3f} s"
-        )
+        print(f"{name}, {n_sweeps} sweeps: best cut {best[-1]:g}, mean {mean[-1]:.1f}, {seconds[-1]:.3f} s")
     axes[0].plot(steps, best, "o-", color=color, label=f"{name}, best of {options.reads}")
     axes[0].plot(steps, mean, "o--", color=color, label=f"{name}, mean", fillstyle="none")
     axes[1].plot(seconds, mean, "o-", color=color, label=name)

@@ -367,14 +367,14 @@ def random_states(uint64_t key, int64_t first, int64_t n_blocks, int64_t n_spins
     cdef const fnn_rooms *rooms = rooms_for(np.float32)
     cdef int64_t block, tile, n_bytes = n_spins * np.dtype(dtype).itemsize
     cdef int64_t n_tiles = (n_bytes + 255) // 256
-    words = np.empty((n_blocks, n_tiles * FNN_TILE), dtype=np.uint32)
+    words = np.empty(n_tiles * FNN_TILE, dtype=np.uint32)
     cdef uint32_t *at = <uint32_t *>address(words)
-    with nogil:
-        for block in range(n_blocks):
-            for tile in range(n_tiles):
-                rooms.random_words(key, 0, first + block, FNN_STREAM_SPINS, tile, at + (block * n_tiles + tile) * FNN_TILE)
     out = np.zeros((n_blocks, n_spins + 1), dtype=dtype)
-    out[:, :n_spins] = words.view(dtype)[:, :n_spins]
+    for block in range(n_blocks):
+        with nogil:
+            for tile in range(n_tiles):
+                rooms.random_words(key, 0, first + block, FNN_STREAM_SPINS, tile, at + tile * FNN_TILE)
+        out[block, :n_spins] = words.view(dtype)[:n_spins]
     return out
 
 

@@ -113,6 +113,8 @@ class Run:
     def blocks(self) -> np.ndarray:
         """States in words of 64 reads (n_rungs, n_blocks, n + 1)."""
         per_rung = self.words.reshape(self.n_rungs, -1, self.words.shape[1])
+        if self.words.itemsize == 8:
+            return per_rung
         return np.stack([words_of_64(words) for words in per_rung])
 
     def energies(self) -> np.ndarray:
