@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.sparse import issparse
 
-from fastnn._kernels.anneal import KERNELS, LIMITS, Pairs, Walk, random_states, stages_of
+from fastnn._kernels.anneal import KERNELS, LIMITS, Walk, random_states, stages_of
+from fastnn._kernels.pairs import Pairs
 from fastnn._threads import single_threaded_blas
 from fastnn.energy._bits import BitGroups, integer_form, worthwhile
 
