@@ -326,11 +326,11 @@ class IsingModel(Savable):
     @cached_property
     def is_dense(self) -> bool:
         """Whether a quarter of all pairs or more are coupled, in a model of 64 units or more."""
-        """(weights, bias) of the spin model of equal energies but for a constant; CSR, or an array."""
+        n_entries = self.rows.nnz if issparse(self.weights) else np.count_nonzero(self.weights)
         return self.n >= 64 and 4 * n_entries >= self.n * self.n
 
     def spin_form(self, dense=False) -> tuple[csr_array | np.ndarray, np.ndarray]:
-        """(weights, bias) of the spin model of equal energies but for a constant; weights as CSR, or dense."""
+        """(weights, bias) of the spin model of equal energies but for a constant; CSR, or an array."""
         weights = self.rows
         if dense:
             weights = self.weights.toarray() if issparse(self.weights) else self.weights
