@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import importlib
 import shlex
 import sys
@@ -29,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench", description="Time fastnn against its rivals, side by side."
     )
     parser.add_argument("--list", action="store_true", help="list the cases and leave")
-    parser.add_argument("--cases", help="names of cases, comma-separated (default: all)")
+    parser.add_argument("--cases", help="names or patterns such as anneal_*, comma-separated (default: all)")
     parser.add_argument("--rounds", type=_positive, default=5, help="turns of each party")
     parser.add_argument("--threads", type=_positive, default=2, help="threads of each party")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run at all?")
@@ -43,11 +44,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _chosen(parser: argparse.ArgumentParser, table: Mapping[str, Case], names: str) -> list[Case]:
-    chosen = [name.strip() for name in names.split(",")]
-    unknown = [name for name in chosen if name not in table]
+    wanted = [name.strip() for name in names.split(",")]
+    found = {name: fnmatch.filter(table, name) for name in wanted}
+    unknown = [name for name in wanted if not found[name]]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)} (--list shows them)")
-    return [table[name] for name in chosen]
+    return [table[name] for name in dict.fromkeys(case for name in wanted for case in found[name])]
 
 
 def _tell(message: str) -> None:

@@ -152,6 +152,29 @@ def _anneal(name: str, what: str, limit: float, reads: int, rival_reads: int, **
     )
 
 
+def _drop_in(name: str, what: str, limit: float, **model: Any) -> Case:
+    """The samplers of dimod, from a binary quadratic model to a sample set."""
+    return Case(
+        f"dimod_{name}",
+        f"{what}, 64 reads x 1000 sweeps through dimod; time per read and sweep",
+        {
+            "fastnn": Party(ising.fastnn_dimod),
+            "dwave": Party(ising.dwave_anneal, size={"n_reads": 8}),
+        },
+        size={"width": 0, **model, "n_reads": 64, "n_sweeps": 1000},
+        tiny={"side": 8, "width": 4, "n_reads": 2, "n_sweeps": 200},
+        targets=(Target("dwave", limit),),
+        per=_updates,
+        prepare=ising.model,
+        check=ising.check_energies,
+    )
+
+
+def _packed_limit(size: Size) -> float:
+    """The packed states, and the model in a form for the kernel: some 200 bytes a unit of six partners."""
+    return size["side"] ** 3 * (size["n_reads"] / 8 + 200)
+
+
 CASES = table(
     (
         Case(
@@ -361,11 +384,11 @@ CASES = table(
             measure="value",
             prepare=rbm.trained_model,
         ),
-        _anneal("cubic", "3-D +-1 lattice of 16^3", 220, 512, 4, kind="cubic", side=16),
+        _anneal("cubic", "3-D +-1 lattice of 16^3", 220, 512, 16, kind="cubic", side=16),
         _anneal("random", "max-cut, 2000 units of degree 20", 90, 64, 8, kind="random", side=2000, width=20),
-        _anneal("torus", "torus of 100 x 200, +-1", 120, 64, 1, kind="torus", side=100, width=200),
+        _anneal("torus", "torus of 100 x 200, +-1", 120, 64, 8, kind="torus", side=100, width=200),
         _anneal("gauss", "3-D lattice of 16^3, Gaussian", 50, 64, 8, kind="cubic_gauss", side=16),
-        _anneal("sk", "all pairs of 1000 units, Gaussian", 25, 64, 1, kind="sk", side=1000),
+        _anneal("sk", "all pairs of 1000 units, Gaussian", 25, 64, 8, kind="sk", side=1000),
         _anneal("one_read", "max-cut, 2000 units of degree 20", 3, 1, 1, kind="random", side=2000, width=20),
         Case(
             "hopfield_recall",
@@ -392,6 +415,20 @@ CASES = table(
             unit="B",
             fresh=True,
             prepare=hopfield.patterns,
+        ),
+        _drop_in("random", "max-cut, 2000 units of degree 20", 90, kind="random", side=2000, width=20),
+        _drop_in("torus", "torus of 100 x 200, +-1", 120, kind="torus", side=100, width=200),
+        Case(
+            "anneal_memory",
+            "memory of annealing beyond the model: 10^6 units, 512 reads, one bit each",
+            {"fastnn": Party(ising.fastnn_anneal_bytes)},
+            size={"kind": "cubic", "side": 100, "width": 0, "n_reads": 512, "n_sweeps": 1},
+            tiny={"side": 8, "n_reads": 2},
+            targets=(Target("fastnn", _packed_limit, "at most", "value"),),
+            measure="value",
+            unit="B",
+            fresh=True,
+            prepare=ising.model,
         ),
     )
 )

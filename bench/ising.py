@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.system import extra_bytes
 from bench.table import Call, Job, WrongAnswer
 
 if TYPE_CHECKING:
@@ -62,22 +63,44 @@ def fastnn_anneal(job: Job) -> Call:
     return call
 
 
-def dwave_anneal(job: Job) -> Call:
+def _through_dimod(job: Job, sampler: Any) -> Call:
     import dimod
     import numpy as np
-    from dwave.samplers import SimulatedAnnealingSampler
 
     data, size = job.arrays(), job.size
     n = int(data["edges"].max()) + 1
     pairs = (data["edges"][:, 0], data["edges"][:, 1], -data["weights"])
     bqm = dimod.BinaryQuadraticModel.from_numpy_vectors(np.zeros(n), pairs, 0.0, "SPIN")
-    sampler = SimulatedAnnealingSampler()
 
     def call() -> Any:
         found = sampler.sample(bqm, num_reads=size["n_reads"], num_sweeps=size["n_sweeps"], seed=0)
         return found.record.energy
 
     return call
+
+
+def dwave_anneal(job: Job) -> Call:
+    from dwave.samplers import SimulatedAnnealingSampler
+
+    return _through_dimod(job, SimulatedAnnealingSampler())
+
+
+def fastnn_dimod(job: Job) -> Call:
+    from fastnn.interop.dimod import SimulatedAnnealingSampler
+
+    return _through_dimod(job, SimulatedAnnealingSampler())
+
+
+def fastnn_anneal_bytes(job: Job) -> Call:
+    """Peak memory of an annealing call over the model's."""
+    import fastnn
+
+    data, size = job.arrays(), job.size
+    model = fastnn.IsingModel.from_edges(data["edges"], data["weights"])
+    options = {"num_reads": size["n_reads"], "num_sweeps": size["n_sweeps"], "seed": 0}
+    small = fastnn.IsingModel.from_edges([[0, 1]])
+    fastnn.anneal(small, **options)  # threads' stacks and late imports belong to the library
+    return lambda: extra_bytes(lambda: fastnn.anneal(model, **options))
 
 
 def openjij_anneal(job: Job) -> Call:

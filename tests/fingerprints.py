@@ -96,7 +96,11 @@ def annealed() -> dict[str, dict[int, str]]:
         "lanes": (rng.normal(size=len(edges)), "lanes", {}),
         "lanes of float64": (np.where(whole > 2, 1e7, rng.normal(size=len(edges))), "lanes", {}),
         "fields": (rng.normal(size=len(edges)), "fields", {"num_reads": 20}),
-        "fields of float64": (np.where(whole > 2, 1e7, rng.normal(size=len(edges))), "fields", {"num_reads": 5}),
+        "fields of float64": (
+            np.where(whole > 2, 1e7, rng.normal(size=len(edges))),
+            "fields",
+            {"num_reads": 5},
+        ),
         "one block in parts": (whole, "bits", {"num_reads": 10}),
     }
     found = {}

@@ -211,7 +211,7 @@ static int64_t row_of(const fnn_spins *m, int64_t block, int64_t sweep, masks *t
     return sweep;
 }
 
-/* A part of a stage, or a group drawn at random. */
+/* A part of a stage, or a spin drawn at random: a group of its own. */
 static void walk_part(const fnn_spins *m, int64_t block, int64_t part, int64_t stage, const masks *table) {
     uint64_t *states = (uint64_t *)m->states + block * m->stride;
     uint64_t *seat = m->streams + (block * m->n_parts + part) * XORO_WORDS;
@@ -228,7 +228,7 @@ static void walk_part(const fnn_spins *m, int64_t block, int64_t part, int64_t s
 }
 
 /* Steps t0 .. t1 - 1 of a block of 64 reads: a step is a stage (uncoupled groups, in n_parts parts with
- * streams of their own) or, in random order, one group. */
+ * streams of their own) or, in random order, one spin. */
 void FN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
     int64_t spread = -1;
     masks table;

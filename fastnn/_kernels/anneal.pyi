@@ -21,6 +21,7 @@ class Walk:
         random_order: bool,
         heat_bath: bool,
         n_rungs: int,
+        first_stream: int,
     ) -> None: ...
     def with_rows(
         self,
@@ -28,9 +29,25 @@ class Walk:
         indptr: np.ndarray,
         indices: np.ndarray,
         weights: np.ndarray,
+        gains: np.ndarray,
         constant: np.ndarray,
         scale: np.ndarray,
         sites: np.ndarray,
+    ) -> Any: ...
+    def with_fields(
+        self,
+        key: int,
+        indptr: np.ndarray | None,
+        indices: np.ndarray | None,
+        gains: np.ndarray | None,
+        matrix: np.ndarray | None,
+        constant: np.ndarray,
+        scale: np.ndarray,
+        sites: np.ndarray,
+        coupled: np.ndarray,
+        n_places: int,
+        n_reads: int,
+        n_rungs: int,
     ) -> Any: ...
     def with_groups(
         self,
@@ -44,21 +61,5 @@ class Walk:
     ) -> Any: ...
     def advance(self, betas: np.ndarray, t0: int, t1: int, seconds: float, n_threads: int) -> int: ...
 
-class Pairs:
-    def __init__(
-        self,
-        indptr: np.ndarray,
-        indices: np.ndarray,
-        weights: np.ndarray,
-        constant: np.ndarray,
-        binary: bool,
-    ) -> None: ...
-    def coordinates(self) -> tuple[np.ndarray, np.ndarray]: ...
-    def energies(self, states: np.ndarray, n_threads: int) -> np.ndarray: ...
-    def ups(self, states: np.ndarray) -> np.ndarray: ...
-    def add_moments(
-        self, states: np.ndarray, masks: np.ndarray, ups: np.ndarray, equal: np.ndarray
-    ) -> None: ...
-
 def stages_of(indptr: np.ndarray, indices: np.ndarray, held: np.ndarray, color: bool) -> np.ndarray: ...
-def random_states(key: int, n_blocks: int, n_spins: int, dtype: DTypeLike) -> np.ndarray: ...
+def random_states(key: int, first: int, n_blocks: int, n_spins: int, dtype: DTypeLike) -> np.ndarray: ...

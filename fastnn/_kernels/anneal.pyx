@@ -21,7 +21,6 @@ from .core cimport (
     FNN_THRESHOLD_BITS,
     FNN_TILE,
     fnn_group,
-    fnn_pairs,
     fnn_rooms,
     fnn_spins,
     fnn_team,
@@ -196,17 +195,18 @@ cdef class Walk:
 
     cdef const fnn_rooms *rooms
     cdef fnn_spins spins
-    cdef int64_t kernel, n_blocks, chunk
+    cdef int64_t kernel, n_blocks, first_stream, chunk
     cdef double step_cost  # nanoseconds of a block's step, roughly
     cdef list held
     cdef readonly object states
     cdef object thresholds, masks
 
-    def __init__(self, kernel, real, states, *, bint random_order, bint heat_bath, int64_t n_rungs):
+    def __init__(self, kernel, real, states, *, bint random_order, bint heat_bath, int64_t n_rungs,
+                 int64_t first_stream):
         self.rooms = rooms_for(real)
         self.kernel = KERNELS[kernel][0]
         self.states = states
-        self.n_blocks = states.shape[0]
+        self.n_blocks, self.first_stream = states.shape[0], first_stream
         self.chunk = 1
         self.held = [states]
         self.spins.n_spins, self.spins.stride = states.shape[1] - 1, states.shape[1]
@@ -285,7 +285,7 @@ cdef class Walk:
         cdef int64_t block, part
         for block in range(n_streams):
             for part in range(self.spins.n_parts):
-                self.rooms.random_words(key, part, block, FNN_STREAM_SWEEPS, 0, at)
+                self.rooms.random_words(key, part, self.first_stream + block, FNN_STREAM_SWEEPS, 0, at)
                 at += 2 * STREAM_WORDS
         self.held.append(streams)
         self.spins.streams = <uint64_t *>address(streams)
@@ -361,106 +361,17 @@ def stages_of(indptr, indices, held, bint color):
     return out
 
 
-def random_states(uint64_t key, int64_t n_blocks, int64_t n_spins, dtype):
-    """Words of independent fair bits, (n_blocks, n_spins + 1), the last one zero."""
+def random_states(uint64_t key, int64_t first, int64_t n_blocks, int64_t n_spins, dtype):
+    """Words of independent fair bits of blocks number first, ..., (n_blocks, n_spins + 1), the last one zero."""
     cdef const fnn_rooms *rooms = rooms_for(np.float32)
     cdef int64_t block, tile, n_bytes = n_spins * np.dtype(dtype).itemsize
     cdef int64_t n_tiles = (n_bytes + 255) // 256
-    words = np.empty((n_blocks, n_tiles * FNN_TILE), dtype=np.uint32)
+    words = np.empty(n_tiles * FNN_TILE, dtype=np.uint32)
     cdef uint32_t *at = <uint32_t *>address(words)
-    with nogil:
-        for block in range(n_blocks):
-            for tile in range(n_tiles):
-                rooms.random_words(key, 0, block, FNN_STREAM_SPINS, tile, at + (block * n_tiles + tile) * FNN_TILE)
     out = np.zeros((n_blocks, n_spins + 1), dtype=dtype)
-    out[:, :n_spins] = words.view(dtype)[:, :n_spins]
+    for block in range(n_blocks):
+        with nogil:
+            for tile in range(n_tiles):
+                rooms.random_words(key, 0, first + block, FNN_STREAM_SPINS, tile, at + tile * FNN_TILE)
+        out[block, :n_spins] = words.view(dtype)[:n_spins]
     return out
-
-
-cdef struct pairs_task:
-    const fnn_rooms *rooms
-    const fnn_pairs *pairs
-    const uint64_t *states
-    const uint64_t *masks
-    double *energies
-    int64_t *ups
-    int64_t *equal
-    int64_t n_pairs
-
-
-cdef void energy_item(void *context, int64_t block, int64_t worker) noexcept nogil:
-    cdef pairs_task *t = <pairs_task *>context
-    t.rooms.state_energies(t.pairs, t.states + block * t.pairs.stride, t.energies + 64 * block)
-
-
-cdef struct pairs_job:
-    pairs_task task
-    int64_t n_blocks
-
-
-cdef void lead_energies(fnn_team *team, void *context) noexcept nogil:
-    cdef pairs_job *job = <pairs_job *>context
-    team_run(team, energy_item, &job.task, job.n_blocks)
-
-
-cdef class Pairs:
-    """The pairs of a model, each once, for energies and moments in its own domain.
-
-    indptr int64 (n + 1), indices int32, weights and constant float64: see fnn_pairs.
-    """
-
-    cdef const fnn_rooms *rooms
-    cdef fnn_pairs pairs
-    cdef list held
-
-    def __init__(self, indptr, indices, weights, constant, bint binary):
-        self.rooms = rooms_for(np.float64)
-        self.held = [indptr, indices, weights, constant]
-        self.pairs.n_spins, self.pairs.stride = constant.size, constant.size + 1
-        self.pairs.indptr, self.pairs.indices = <int64_t *>address(indptr), <int32_t *>address(indices)
-        self.pairs.weights, self.pairs.constant = <double *>address(weights), <double *>address(constant)
-        self.pairs.factor, self.pairs.binary = 1.0 if binary else 2.0, binary
-
-    def coordinates(self):
-        """(rows, columns) of the pairs, int64."""
-        indptr, indices = self.held[:2]
-        return np.repeat(np.arange(self.pairs.n_spins), np.diff(indptr)), indices.astype(np.int64)
-
-    def energies(self, states, int n_threads):
-        """(n_blocks * 64,) energies of words (n_blocks, n + 1) of 64 reads."""
-        cdef pairs_job job
-        out = np.zeros(64 * states.shape[0])
-        job.task.rooms, job.task.pairs = self.rooms, &self.pairs
-        job.task.states, job.task.energies = <uint64_t *>address(states), <double *>address(out)
-        job.n_blocks = states.shape[0]
-        cdef double cost = 30.0 * job.n_blocks * (self.pairs.n_spins + self.held[1].size)
-        cdef int workers = n_threads if cost > WORTH_THREADS else 1
-        with nogil:
-            team_call(workers, lead_energies, &job)
-        return out
-
-    def ups(self, states):
-        """(n_blocks * 64,) how many units are up in each read."""
-        cdef int64_t block, i, r, n_blocks = states.shape[0], n = self.pairs.n_spins
-        cdef uint64_t *at = <uint64_t *>address(states)
-        cdef uint64_t word
-        out = np.zeros((n_blocks, 64), dtype=np.int64)
-        cdef int64_t[:, ::1] counts = out
-        with nogil:
-            for block in range(n_blocks):
-                for i in range(n):
-                    word = at[block * self.pairs.stride + i]
-                    for r in range(64):
-                        counts[block, r] += word >> r & 1
-        return out.ravel()
-
-    def add_moments(self, states, masks, ups, equal):
-        """ups (n,) and equal (n_pairs,) += counts over the masked reads of words (n_blocks, n + 1)."""
-        cdef int64_t block, n_blocks = states.shape[0]
-        cdef uint64_t *at = <uint64_t *>address(states)
-        cdef uint64_t[::1] mask = masks
-        cdef int64_t *up = <int64_t *>address(ups)
-        cdef int64_t *same = <int64_t *>address(equal)
-        with nogil:
-            for block in range(n_blocks):
-                self.rooms.state_moments(&self.pairs, at + block * self.pairs.stride, mask[block], up, same)

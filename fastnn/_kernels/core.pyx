@@ -54,8 +54,10 @@ _choose_rooms()
 
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL:
-    itemsize = np.dtype(dtype).itemsize
-    return single_rooms if itemsize == 4 else double_rooms
+    kind = np.dtype(dtype)
+    if kind not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise TypeError(f"rooms are for float32 and float64, not for {kind}")
+    return single_rooms if kind.itemsize == 4 else double_rooms
 
 
 cdef fnn_watch watch_begin() noexcept nogil:

@@ -53,7 +53,7 @@ class BitGroups:
     Raises ValueError where it does not fit.
     """
 
-    def __init__(self, weights, integers, *, color, heat_bath, held):
+    def __init__(self, weights, integers, *, order, heat_bath, held):
         if integers is None:
             raise ValueError("kernel 'bits' needs couplings and biases that are multiples of one number")
         self.unit, couplings, biases = integers
@@ -69,14 +69,17 @@ class BitGroups:
         ):
             raise ValueError("kernel 'bits' needs smaller couplings: their sums have too many digits")
         movers = np.flatnonzero(~held)
-        stage = stages_of(indptr, indices, held, color)[movers]
+        stage = stages_of(indptr, indices, held, order != "sequential")[movers]
         least = (biases - total)[movers]  # h with every partner against it
         odd = least & 1
         constant = (least - odd) // 2 - (0 if heat_bath else 1 - odd)
         width = np.diff(indptr)[movers]
         spans = self._planes(constant, total[movers], odd, planes)
-        order = np.lexsort((-width, odd, spans, stage))
-        self._group(movers[order], stage[order], odd[order], spans[order], constant[order], len(total))
+        by = np.lexsort((-width, odd, spans, stage))
+        # A spin drawn at random moves alone: its seven neighbours in the group are itself, drawn anew, and
+        # the last of the eight states stays.
+        most = 1 if order == "random" else 8
+        self._group(movers[by], stage[by], odd[by], spans[by], constant[by], len(total), most)
         self._neighbours(indptr, indices, couplings, len(total))
 
     def _planes(self, constant, total, odd, most):
@@ -87,15 +90,15 @@ class BitGroups:
         _, bits = np.frexp(np.maximum(bound, 1).astype(np.float64))
         return bits + 1
 
-    def _group(self, spins, stage, odd, spans, constant, n):
-        """Cuts runs of equal stage, planes and parity into groups of 8."""
+    def _group(self, spins, stage, odd, spans, constant, n, most):
+        """Cuts runs of equal stage, planes and parity into groups of at most `most`, 1 or 8."""
         key = np.stack([stage, spans, odd])
         new = np.ones(spins.size, bool)
         new[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
         start = np.flatnonzero(new)
         place = np.arange(spins.size) - np.repeat(start, np.diff(np.append(start, spins.size)))
-        first = np.flatnonzero(place % 8 == 0)
-        group, lane = np.cumsum(place % 8 == 0) - 1, place % 8
+        first = np.flatnonzero(place % most == 0)
+        group, lane = np.cumsum(place % most == 0) - 1, place % most
         self.groups = np.zeros(first.size, GROUP)
         self.groups["members"] = spins[first][:, None]
         self.groups["members"][group, lane] = spins

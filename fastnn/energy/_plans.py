@@ -6,7 +6,8 @@ import numpy as np
 from scipy.linalg.blas import dsymm
 from scipy.sparse import issparse
 
-from fastnn._kernels.anneal import KERNELS, LIMITS, Pairs, Walk, random_states, stages_of
+from fastnn._kernels.anneal import KERNELS, LIMITS, Walk, random_states, stages_of
+from fastnn._kernels.pairs import Pairs
 from fastnn._threads import single_threaded_blas
 from fastnn.energy._bits import BitGroups, integer_form, worthwhile
 
@@ -14,7 +15,7 @@ ORDERS = ("sequential", "random", "color")
 ACCEPTANCES = ("metropolis", "heat_bath")
 # Bits that sums of fixed-point numbers may take.
 _SINGLE_BITS, _DOUBLE_BITS = 31, 50
-# Where a last digit decides little: relative changes of couplings, and the share of them that may change by more.
+# Where a last digit decides little: relative changes of couplings, and the share that may change by more.
 _HARDLY, _NEARLY_ALL = 1 / 16, 1e-4
 # Reads up to which keeping their fields beats 64 side by side.
 _FEW_READS = 4
@@ -27,8 +28,8 @@ class Plan:
 
     kernel: a name or "auto". clamp: boolean mask of units that never move, or None. beta: the greatest
     finite inverse temperature, and error how far rounded couplings may move beta times an energy difference:
-    they decide the precision. error None: as far as they move it, if nearly all couplings hardly change, as for an
-    annealer, whose last sweeps only descend.
+    they decide the precision. error None: any, if nearly all couplings hardly change, as for an annealer,
+    whose last sweeps only descend.
     """
 
     def __init__(self, model, *, kernel, num_reads, order, acceptance, clamp, beta, error):
@@ -72,7 +73,9 @@ class Plan:
             whole = np.rint(weights / step)
             total = whole.sum(axis=0)
             matrix = np.zeros((n, stride), fix)
-            matrix[:, :n] = 2 * (whole if (np.diff(self.sites) > 0).all() else whole[np.ix_(self.sites, self.sites)])
+            matrix[:, :n] = 2 * (
+                whole if (np.diff(self.sites) > 0).all() else whole[np.ix_(self.sites, self.sites)]
+            )
         else:
             rows = weights[self.sites]
             indptr, indices = rows.indptr.astype(np.int64), place[rows.indices].astype(np.int32)
@@ -88,12 +91,13 @@ class Plan:
 
     def _groups(self, kernel, weights, bias):
         """What the bit-sliced kernel needs, if it is asked for or does best."""
+        if kernel == "auto" and self.order == "random":
+            return None
         integers = integer_form(weights, bias)
         if kernel == "auto" and not worthwhile(weights, integers):
             return None
-        color = self.order != "sequential"
         try:
-            return BitGroups(weights, integers, color=color, heat_bath=self.heat_bath, held=self.held)
+            return BitGroups(weights, integers, order=self.order, heat_bath=self.heat_bath, held=self.held)
         except ValueError:
             if kernel == "bits":
                 raise
@@ -112,8 +116,11 @@ class Plan:
         """The dtype of a word of states: one spin in as many reads as it has bits."""
         return KERNELS[self.kernel][1]
 
-    def walk(self, states, key, num_reads, n_rungs=1) -> Walk:
-        """What moves these states, n_rungs groups of blocks of reads each with its own betas."""
+    def walk(self, states, key, num_reads, n_rungs=1, first_read=0) -> Walk:
+        """What moves these states, n_rungs groups of blocks of reads each with its own betas.
+
+        first_read: the number of the first of them, for their random numbers.
+        """
         walk = Walk(
             self.kernel,
             self.real,
@@ -121,6 +128,7 @@ class Plan:
             random_order=self.order == "random",
             heat_bath=self.heat_bath,
             n_rungs=n_rungs,
+            first_stream=first_read if self.kernel == "fields" else first_read // (8 * self.word.itemsize),
         )
         if self.kernel == "fields":
             return walk.with_fields(key, *self.kept, self.n_places, num_reads, n_rungs)
@@ -133,8 +141,8 @@ class Plan:
 def _steps(weights, bias, beta, allowed):
     """(step (n,), real): fields in steps of a power of two per spin, such that sums of |w| and |b| fit.
 
-    float32 rooms if the couplings, rounded to such steps, move beta times an energy difference by no more than
-    `allowed`; or if nearly all of them hardly change, where `allowed` is None.
+    float32 rooms if the couplings, rounded to such steps, move beta times an energy difference by no more
+    than `allowed`; or if nearly all of them hardly change, where `allowed` is None.
     """
     sums = np.asarray(abs(weights).sum(axis=1)).ravel() + abs(bias)
     _, exponent = np.frexp(sums)
@@ -206,12 +214,12 @@ def state_energies(model, words, num_reads):
     return out
 
 
-def start_words(plan, num_reads, initial_states, key):
+def start_words(plan, num_reads, initial_states, key, first_read=0):
     """Words (n_blocks, n + 1): given states, or fair coins keyed by block."""
     per_word = 8 * plan.word.itemsize
     n_blocks = -(-num_reads // per_word)
     if initial_states is None:
-        return random_states(key, n_blocks, plan.model.n, plan.word)
+        return random_states(key, first_read // per_word, n_blocks, plan.model.n, plan.word)
     return pack_words(initial_states == 1, plan.word)
 
 
@@ -237,6 +245,12 @@ def unpack_words(words, num_reads):
         )
         rows[:] = bits.T[: len(rows)]
     return out
+
+
+def kept_states(words, num_reads, low):
+    """(num_reads, n) int8 states of words (n_blocks, n + 1)."""
+    up = unpack_words(words[: -(-num_reads // (8 * words.itemsize))], num_reads).view(np.int8)
+    return up if low == 0 else 2 * up - 1
 
 
 def words_of_64(words):

@@ -36,10 +36,14 @@ def check_model(model) -> None:
 
 
 class Run:
-    """States of num_reads reads at each of n_rungs temperatures, and what moves them."""
+    """States of num_reads reads at each of n_rungs temperatures, and what moves them.
+
+    first_read, plan: these are reads number first_read, a multiple of 64, and so on of a call whose plan
+    is made.
+    """
 
     def __init__(self, model, *, num_reads, beta, error, kernel, order, acceptance, initial_states, clamp,
-                 seed, n_threads, observables=(), n_rungs=1):  # fmt: skip
+                 seed, n_threads, observables=(), n_rungs=1, first_read=0, plan=None):  # fmt: skip
         self.num_reads, self.n_rungs = check_count("num_reads", num_reads, 1), n_rungs
         self.model = model
         check_choice("kernel", kernel, KERNEL_NAMES)
@@ -56,14 +60,14 @@ class Run:
         elif self.clamp is not None:
             raise ValueError("clamp needs initial_states: they say at which values units are held")
         self.n_threads = check_n_threads(n_threads)
-        self.plan = Plan(
+        self.plan = plan or Plan(
             model, kernel=kernel, num_reads=self.num_reads * n_rungs, order=order, acceptance=acceptance,
             clamp=self.clamp, beta=beta, error=error,
         )  # fmt: skip
         self.key = random_key(seed)
-        words = start_words(self.plan, self.num_reads, initial_states, self.key)
+        words = start_words(self.plan, self.num_reads, initial_states, self.key, first_read)
         self.words = np.concatenate([words] * n_rungs) if n_rungs > 1 else words
-        self.walk = self.plan.walk(self.words, self.key, self.num_reads, n_rungs)
+        self.walk = self.plan.walk(self.words, self.key, self.num_reads, n_rungs, first_read)
         self.observed = {name: [] for name in observables}
 
     @cached_property
@@ -109,6 +113,8 @@ class Run:
     def blocks(self) -> np.ndarray:
         """States in words of 64 reads (n_rungs, n_blocks, n + 1)."""
         per_rung = self.words.reshape(self.n_rungs, -1, self.words.shape[1])
+        if self.words.itemsize == 8:
+            return per_rung
         return np.stack([words_of_64(words) for words in per_rung])
 
     def energies(self) -> np.ndarray:

@@ -25,7 +25,9 @@ def default_beta_range(model) -> tuple[float, float]:
     else:
         filled = np.diff(size.indptr) > 0
         if size.nnz:
-            least[filled] = np.minimum(least[filled], np.minimum.reduceat(size.data, size.indptr[:-1][filled]))
+            least[filled] = np.minimum(
+                least[filled], np.minimum.reduceat(size.data, size.indptr[:-1][filled])
+            )
     total = abs(bias) + np.asarray(size.sum(axis=1)).ravel()
     least = least[np.isfinite(least)]
     if least.size == 0:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn.energy._checks import check_beta, check_count
+from fastnn.energy._progress import told
 from fastnn.energy._run import Run, check_model
 
 # Error of beta times an energy difference that is allowed.
@@ -80,11 +81,13 @@ def gibbs_sample(
         None: fair coins.
     clamp : array-like of bool of shape (n,), default=None
         Units held at their values in initial_states: samples are of the others given these.
-    kernel : {"auto", "bits", "lanes"}, default="auto"
+    kernel : {"auto", "bits", "lanes", "fields"}, default="auto"
+        See `anneal`.
     seed : int, RandomState or None, default=None
     n_threads : int, default=None
-    callback : callable, default=None
-        callback(sweeps_done, sweeps), now and then; true ends the walks, and what was kept is returned.
+    callback : callable or scikit-learn callback, default=None
+        callback(sweeps_done, sweeps), now and then; true ends the walks, and what was kept is returned. Or
+        an object such as sklearn.callback.ProgressBar().
     observables : sequence of {"energy", "magnetisation"}, default=()
         Recorded after every sweep that follows burn-in, for each read.
 
@@ -125,34 +128,29 @@ def gibbs_sample(
         n_threads=n_threads, observables=observables,
     )  # fmt: skip
     total = burn_in + num_sweeps
-    look = None if callback is None else lambda done: bool(callback(done, total))
-    done = run.sweep(np.full((1, burn_in), beta), look, observe=False)
-    stopped = done < burn_in
-    kept, counts = [], None
-    if moments:
-        counts = _Counts(run)
     step = 1 if moments else thin if thin is not None else max(num_sweeps, 1)
-    swept = 0
-    while not stopped and swept + step <= num_sweeps:
-        offset = burn_in + swept
-        inner = None if look is None else lambda n, offset=offset: look(offset + n)
-        swept += run.sweep(np.full((1, step), beta), inner)
-        stopped = swept < offset - burn_in + step
-        if stopped:
-            break
-        if moments:
-            counts.add()
-        elif thin is not None:
-            kept.append((run.words.copy(), run.energies()))
+    kept, counts = [], _Counts(run) if moments else None
+
+    def walk(tell):
+        """(sweeps done, whether something stopped them)"""
+        look = None if tell is None else lambda done: tell(done, total)
+        done = run.sweep(np.full((1, burn_in), beta), look, observe=False)
+        stopped = done < burn_in
+        while not stopped and done + step <= total:
+            offset = done
+            inner = None if tell is None else lambda n, offset=offset: tell(offset + n, total)
+            done += run.sweep(np.full((1, step), beta), inner)
+            stopped = done < offset + step
+            if not stopped and moments:
+                counts.add()
+            elif not stopped and thin is not None:
+                kept.append((run.words.copy(), run.energies()))
+        return done, stopped
+
+    done, stopped = told(callback, "gibbs_sample", walk)
     if moments:
         return counts.moments()
-    info = {
-        "beta": beta,
-        "burn_in": burn_in,
-        "thin": thin,
-        "sweeps_done": done + swept,
-        "interrupted": stopped,
-    }
+    info = {"beta": beta, "burn_in": burn_in, "thin": thin, "sweeps_done": done, "interrupted": stopped}
     samples = run.samples(info)
     if thin is not None:
         samples.words = np.concatenate([run.words[:0], *(words for words, _ in kept)])

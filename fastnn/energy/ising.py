@@ -330,18 +330,7 @@ class IsingModel(Savable):
         return self.n >= 64 and 4 * n_entries >= self.n * self.n
 
     def spin_form(self, dense=False) -> tuple[csr_array | np.ndarray, np.ndarray]:
-        """Couplings and biases of the spin model of equal energies but for a constant.
-
-        Parameters
-        ----------
-        dense : bool, default=False
-            Whether couplings are wanted as an array, else as CSR.
-
-        Returns
-        -------
-        weights : csr_array or ndarray of shape (n, n)
-        bias : ndarray of shape (n,)
-        """
+        """(weights, bias) of the spin model of equal energies but for a constant; CSR, or an array."""
         weights = self.rows
         if dense:
             weights = self.weights.toarray() if issparse(self.weights) else self.weights

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from fastnn.energy._plans import unpack_words
+from fastnn.energy._plans import kept_states
 from fastnn.energy.diagnostics import autocorrelation, effective_sample_size, r_hat
 
 
@@ -57,9 +57,8 @@ class Samples:
         """(n_samples, n) int8 in the model's domain."""
         n_draws = len(self) // self.num_reads if self.num_reads else 0
         draws = np.split(self.words, n_draws) if n_draws else []
-        parts = [unpack_words(words, self.num_reads) for words in draws]
-        up = np.concatenate([*parts, np.empty((0, self.model.n), np.bool_)]).view(np.int8)
-        return up if self.model.low == 0 else 2 * up - 1
+        parts = [kept_states(words, self.num_reads, self.model.low) for words in draws]
+        return np.concatenate([*parts, np.empty((0, self.model.n), np.int8)])
 
     @property
     def best(self) -> int:

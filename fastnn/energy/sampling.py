@@ -7,10 +7,10 @@ import time
 import numpy as np
 
 from fastnn.energy._checks import check_real
+from fastnn.energy._progress import told
 from fastnn.energy._run import Run, check_model
 from fastnn.energy._schedules import schedule_betas
 from fastnn.energy.samples import Samples
-
 
 
 def anneal(
@@ -38,7 +38,7 @@ def anneal(
     ----------
     model : IsingModel
     num_reads : int, default=64
-        Independent walks. 64 (32 for the kernel "lanes") run side by side in one block.
+        Independent walks.
     num_sweeps : int, default=None
         Sweeps of a read, each as many updates as there are units. None: 1000, or the length of a schedule
         that is given.
@@ -63,13 +63,17 @@ def anneal(
         Seconds of sweeping after which the walks end as they are, at whatever beta.
     polish : bool, default=False
         Afterwards flip single units as long as that lowers the energy.
-    kernel : {"auto", "bits", "lanes"}, default="auto"
-        With one kernel pinned, read k does not depend on num_reads.
+    kernel : {"auto", "bits", "lanes", "fields"}, default="auto"
+        "bits": 64 reads bit by bit, for couplings and biases that are small multiples of one number.
+        "lanes": 32 reads side by side, any couplings. "fields": one read at a time, with fields that follow
+        its flips, for few reads and for dense couplings. With one kernel pinned, read k does not depend on
+        num_reads.
     seed : int, RandomState or None, default=None
     n_threads : int, default=None
         Shows in nothing but the time.
-    callback : callable, default=None
-        callback(sweeps_done, num_sweeps), about every 0.1 s; true ends the walks as they are.
+    callback : callable or scikit-learn callback, default=None
+        callback(sweeps_done, num_sweeps), about every 0.1 s; true ends the walks as they are. Or an object
+        such as sklearn.callback.ProgressBar(), which estimators take in set_callbacks.
     observables : sequence of {"energy", "magnetisation"}, default=()
         Recorded after every sweep, for each read.
 
@@ -109,13 +113,15 @@ def anneal(
     started = time.perf_counter()
     stopped = False
 
-    def look(sweeps_done):
-        nonlocal stopped
-        stopped = callback is not None and bool(callback(sweeps_done, betas.size))
-        return stopped or time.perf_counter() - started > limit
+    def walk(tell):
+        def look(sweeps_done):
+            nonlocal stopped
+            stopped = tell is not None and tell(sweeps_done, betas.size)
+            return stopped or time.perf_counter() - started > limit
 
-    watched = callback is not None or time_limit is not None
-    done = run.sweep(betas[None], look if watched else None)
+        return run.sweep(betas[None], None if tell is None and time_limit is None else look)
+
+    done = told(callback, "anneal", walk)
     if polish and not stopped:
         run.descend()
     swept = time.perf_counter()

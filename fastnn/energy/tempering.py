@@ -11,6 +11,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from fastnn.energy._checks import check_count
+from fastnn.energy._progress import told
 from fastnn.energy._run import Run, check_model
 from fastnn.energy._schedules import check_betas
 from fastnn.energy.samples import Samples
@@ -60,6 +61,7 @@ def parallel_tempering(
     kernel="auto",
     seed=None,
     n_threads=None,
+    callback=None,
 ) -> Tempering:
     """Chains at several temperatures that exchange their states: replica exchange Monte Carlo.
 
@@ -83,9 +85,13 @@ def parallel_tempering(
         None: fair coins.
     clamp : array-like of bool of shape (n,), default=None
         Units held at their values in initial_states.
-    kernel : {"auto", "bits", "lanes"}, default="auto"
+    kernel : {"auto", "bits", "lanes", "fields"}, default="auto"
+        See `anneal`.
     seed : int, RandomState or None, default=None
     n_threads : int, default=None
+    callback : callable or scikit-learn callback, default=None
+        callback(sweeps_done, sweeps) after each exchange; true ends the walks, and what was drawn is
+        returned. Or an object such as sklearn.callback.ProgressBar().
 
     Returns
     -------
@@ -127,16 +133,26 @@ def parallel_tempering(
     n_before, n_draws = -(-burn_in // swap_interval), num_sweeps // swap_interval
     accepted, tried = np.zeros(betas.size - 1), np.zeros(betas.size - 1)
     drawn = np.zeros((n_draws, betas.size, run.num_reads))
-    for step in range(n_before + n_draws):
-        run.sweep(hold)
-        energies = run.energies().reshape(betas.size, -1)
-        if step >= n_before:
-            drawn[step - n_before] = energies
-        pairs = range(step % 2, betas.size - 1, 2)
-        chosen = _exchange(run, rng, betas, energies, pairs)
-        if step >= n_before:
-            accepted[list(pairs)] += chosen
-            tried[list(pairs)] += run.num_reads
+    total = (n_before + n_draws) * swap_interval
+
+    def walk(tell):
+        """How many times sweeps and exchanges were done."""
+        for step in range(n_before + n_draws):
+            run.sweep(hold)
+            energies = run.energies().reshape(betas.size, -1)
+            if step >= n_before:
+                drawn[step - n_before] = energies
+            pairs = range(step % 2, betas.size - 1, 2)
+            chosen = _exchange(run, rng, betas, energies, pairs)
+            if step >= n_before:
+                accepted[list(pairs)] += chosen
+                tried[list(pairs)] += run.num_reads
+            if tell is not None and tell((step + 1) * swap_interval, total):
+                return step + 1
+        return n_before + n_draws
+
+    done = told(callback, "parallel_tempering", walk)
+    drawn = drawn[: max(done - n_before, 0)]
     rates = np.divide(accepted, tried, out=np.full(accepted.size, np.nan), where=tried > 0)
     n_free = model.n - (0 if run.clamp is None else int(run.clamp.sum()))
     steps = [

@@ -17,21 +17,24 @@ except ImportError as error:
 
 from fastnn._validation import check_n_threads
 from fastnn.energy._checks import check_real
+from fastnn.energy._plans import Plan, kept_states
+from fastnn.energy._run import Run
 from fastnn.energy._schedules import default_beta_range
 from fastnn.energy.ising import IsingModel
-from fastnn.energy.sampling import anneal
 
 __all__ = ["SimulatedAnnealingSampler"]
 
 _ACCEPTANCES = {"Metropolis": "metropolis", "Gibbs": "heat_bath"}
-# Reads that run together, so that those before an interruption are whole.
-_READS_AT_A_TIME = 128
+# With an interrupt function, reads run in batches of about that time, so that those before an interruption
+# are whole; but 64 side by side take hardly longer than one.
+_FEWEST_READS, _BATCH_SECONDS = 64, 0.2
 
 
 class SimulatedAnnealingSampler(dimod.Sampler, dimod.Initialized):
     """Simulated annealing for binary quadratic models, parameters and results as dwave-samplers has them.
 
-    Reads run side by side, on all threads. The same seed gives the same samples for any number of
+    Reads run side by side, on all threads. Variables are updated in one fixed order, groups of uncoupled ones
+    after another, unless randomize_order. The same seed gives the same samples for any number of
     threads; they are other samples than dwave-samplers draws.
 
     Attributes
@@ -107,9 +110,9 @@ class SimulatedAnnealingSampler(dimod.Sampler, dimod.Initialized):
         beta_schedule_type : {"geometric", "linear", "custom"}, default="geometric"
         seed : int in [0, 2^31), default=None
         interrupt_function : callable, default=None
-            Called without arguments after each read and, while reads are under way, at least every
-            0.2 seconds: when it returns true or raises an exception, finished reads are returned and
-            the others dropped.
+            Called without arguments once for each read that is finished and, while reads are under way, at
+            least every 0.2 seconds: when it returns true or raises an exception, finished reads are returned
+            and the others dropped. 64 reads or more finish together.
         beta_schedule : array-like of float, default=None
             For beta_schedule_type="custom": the inverse temperatures, infinity included.
         initial_states : samples-like, default=None
@@ -155,10 +158,10 @@ class SimulatedAnnealingSampler(dimod.Sampler, dimod.Initialized):
         reads = _Reads(model, num_reads, states, interrupt_function, limit)
         started = perf_counter_ns()
         reads.run(
-            schedule=np.repeat(betas, num_sweeps_per_beta),
+            np.repeat(betas, num_sweeps_per_beta).astype(np.float64),
             acceptance=_ACCEPTANCES[proposal_acceptance_criteria],
-            order="random" if randomize_order else "sequential",
-            seed=np.random.RandomState(seed),
+            order="random" if randomize_order else "color",
+            seed=seed,
             n_threads=num_threads,
         )
         ended = perf_counter_ns()
@@ -192,15 +195,12 @@ class SimulatedAnnealingSampler(dimod.Sampler, dimod.Initialized):
 
 
 class _Reads:
-    """Reads of one call, in batches that finish together when someone may interrupt."""
+    """Reads of one call, in batches that finish together; where batches begin does not show in them."""
 
     def __init__(self, model, num_reads, states, interrupt, limit):
         self.model, self.states, self.interrupt = model, states, interrupt
         self.num_reads, self.limit = num_reads, limit
         self.done: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def asked_under_way(self, sweeps_done: int, num_sweeps: int) -> bool:
-        return sweeps_done < num_sweeps and self.asked_to_stop()
 
     def asked_to_stop(self) -> bool:
         try:
@@ -208,28 +208,48 @@ class _Reads:
         except Exception:  # as dwave-samplers: an error of the function's stops, and that is all
             return True
 
-    def run(self, **params) -> None:
-        step = _READS_AT_A_TIME if self.interrupt else self.num_reads
+    def run(self, betas, *, acceptance, order, seed, n_threads) -> None:
+        """All reads, or those that finish before the interrupt function stops them."""
+        plan = Plan(
+            self.model, kernel="auto", num_reads=self.num_reads, order=order, acceptance=acceptance,
+            clamp=None, beta=betas[np.isfinite(betas)].max(initial=0.0), error=None,
+        )  # fmt: skip
+        first, size = 0, _FEWEST_READS if self.interrupt else self.num_reads
         began = perf_counter()
-        for first in range(0, self.num_reads, step):
-            n = min(step, self.num_reads - first)
-            left = None if self.limit is None else max(0.0, self.limit - (perf_counter() - began))
-            found = anneal(
-                self.model,
-                num_reads=n,
+        while first < self.num_reads:
+            n = min(size, self.num_reads - first)
+            run = Run(
+                self.model, num_reads=n, beta=None, error=None, kernel="auto", order=order,
+                acceptance=acceptance, clamp=None, seed=seed, n_threads=n_threads,
                 initial_states=None if self.states is None else self.states[first : first + n],
-                time_limit=left,
-                callback=self.asked_under_way if self.interrupt else None,
-                **params,
-            )
-            if found.info["interrupted"]:
+                first_read=first, plan=plan,
+            )  # fmt: skip
+            batch_began = perf_counter()
+            kept, stopped = self._finish(run, betas, began)
+            self.done.append((kept_states(run.words, kept, self.model.low), run.energies()[:kept]))
+            if stopped:
                 return
-            kept = n
-            if self.interrupt:
-                kept = next((k for k in range(1, n + 1) if self.asked_to_stop()), n + 1)
-            self.done.append((found.states[: min(kept, n)], found.energies[: min(kept, n)]))
-            if self.interrupt and kept <= n:
-                return
+            first += n
+            if perf_counter() - batch_began < _BATCH_SECONDS / 2:
+                size *= 2
+
+    def _finish(self, run, betas, began) -> tuple[int, bool]:
+        """(how many of the run's reads count, whether they are the last ones)."""
+        stopped = False
+
+        def look(sweeps_done):
+            nonlocal stopped
+            stopped = bool(self.interrupt) and sweeps_done < betas.size and self.asked_to_stop()
+            return stopped or (self.limit is not None and perf_counter() - began > self.limit)
+
+        run.sweep(betas[None], look if self.interrupt or self.limit is not None else None)
+        if stopped:
+            return 0, True
+        if self.interrupt:
+            for k in range(1, run.num_reads + 1):
+                if self.asked_to_stop():
+                    return k, True
+        return run.num_reads, False
 
     def finished(self):
         """States (n, n_variables) int8 and energies (n,) of the finished reads."""
