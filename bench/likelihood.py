@@ -5,6 +5,7 @@ W has shape (n_visible, n_hidden), a (n_visible,), b (n_hidden,). Every library 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from bench.rbm import trained_model
@@ -105,7 +106,7 @@ def torch_ais(job: Job) -> Call:
         p = base.sigmoid().expand(size["n_chains"], -1)
         v = torch.rand_like(p).lt_(p)
         log_w = torch.zeros(size["n_chains"], dtype=torch.float64)
-        for before, beta in zip(betas[:-1], betas[1:], strict=True):
+        for before, beta in pairwise(betas):
             z = torch.addmm(b, v, W)
             rise = torch.nn.functional.softplus(z * beta).sub_(torch.nn.functional.softplus(z * before))
             log_w += rise.sum(1, dtype=torch.float64) + (beta - before) * (v @ (a - base))

@@ -29,6 +29,11 @@ RBMS = {
     "cd, last hidden drawn": {"method": "cd", "sample_visible": True, "sample_last_hidden": True},
     "momentum, decay, no centering": {"momentum": 0.9, "l1": 1e-4, "l2": 1e-3, "centering": False},
     "adam": {"optimizer": "adam", "momentum": 0.9, "learning_rate": 0.001, "l2": 1e-3},
+    "bounded weights": {
+        "max_norm": 0.3,
+        "replace_idle": True,
+        "learning_rate_schedule": "inverse",
+    },
     "sparse activity": {"sparsity_target": 0.1, "sparsity_cost": 0.5},
     "early stopping": {"early_stopping": True, "batch_size": 500},
     "spins": {"visible": "spin", "hidden": "spin", "learning_rate": 0.01},
@@ -82,6 +87,28 @@ def models() -> dict[str, dict[int, str]]:
             params = {"monitor": (), **params}
         new = partial(estimator, N_HIDDEN, **COMMON, **params)
         found[name] = {n: fitted(new(n_threads=n), X) for n in THREADS}
+    return found
+
+
+def likelihoods() -> dict[str, dict[int, str]]:
+    """Exact sums, importance weights both ways, and tempered draws."""
+    found = {}
+    rng = np.random.default_rng(6)
+    for dtype in (np.float32, np.float64):
+        for visible in ("bernoulli", "spin"):
+            W, a = rng.normal(0, 0.1, (300, 90)).astype(dtype), rng.normal(size=300).astype(dtype)
+            X = np.where(rng.random((40, 300)) < 0.3, 1, int(visible == "bernoulli") - 1)
+            runs = {n: fastnn.RBM.from_parameters(W, a, visible=visible, n_threads=n) for n in THREADS}
+            few = fastnn.RBM.from_parameters(W[:, :13], a, visible=visible)
+            options = {"n_betas": 20, "n_chains": 70, "base": "uniform", "random_state": 0}
+            name = f"{visible}, {np.dtype(dtype).name}"
+            sums = {n: float(few.set_params(n_threads=n).log_partition()) for n in THREADS}
+            found[f"exact, {name}"] = {n: digest(np.array(z)) for n, z in sums.items()}
+            bridges = {n: m.log_partition("bridge", X, **options) for n, m in runs.items()}
+            values = {n: [z.value, z.error, *map(float, z.parts.values())] for n, z in bridges.items()}
+            found[f"bridge, {name}"] = {n: digest(np.array(z)) for n, z in values.items()}
+            drawn = {n: m.temper(30, 10, base="uniform", random_state=0) for n, m in runs.items()}
+            found[f"tempering, {name}"] = {n: digest(t.samples, t.swap_rates) for n, t in drawn.items()}
     return found
 
 
@@ -208,5 +235,5 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    makers = {f.__name__: f for f in (models, annealed, hopfield, boltzmann, networks, vmath)}
+    makers = {f.__name__: f for f in (models, likelihoods, annealed, hopfield, boltzmann, networks, vmath)}
     print(json.dumps(makers[sys.argv[1]]()))

@@ -103,6 +103,15 @@ def test_activations_and_belief_networks_are_bitwise_the_same(isa):
     assert {name: set(of.values()) for name, of in fingerprints(isa, "networks").items()} == expected
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_likelihoods_are_bitwise_the_same(isa):
+    skip_unless_it_runs(isa)
+    expected = {name: set(of.values()) for name, of in fingerprints("baseline", "likelihoods").items()}
+    assert {len(digests) for digests in expected.values()} == {1}
+    assert len(set.union(*expected.values())) == len(expected) == 12
+    assert {name: set(of.values()) for name, of in fingerprints(isa, "likelihoods").items()} == expected
+
+
 def test_the_digests_can_tell_models_apart():
     found = fingerprints("baseline")
     assert len({of_case["1"] for of_case in found.values()}) == len(found)

@@ -257,6 +257,12 @@ RBM_CASES = [
         (f"{name}={value!r}", changed(fit, **{name: value}), ValueError, f"'{name}' parameter")
         for name, value in [
             ("method", "magic"),
+            ("learning_rate_schedule", "magic"),
+            ("learning_rate_schedule", 0.5),
+            ("max_norm", 0),
+            ("max_norm", -1.0),
+            ("max_norm", np.nan),
+            ("replace_idle", "yes"),
             ("visible", "gaussian"),
             ("hidden", "softmax"),
             ("init", "zeros"),
@@ -385,7 +391,7 @@ def test_unfitted_chains():
 @BOTH
 def test_log_partition_of_a_large_model(Model):
     with pytest.raises(ValueError, match="at most 25 units, but the layers have 40 and 30"):
-        Model.from_parameters(np.zeros((40, 30))).log_partition()
+        Model.from_parameters(np.zeros((40, 30))).log_partition("exact")
 
 
 @pytest.mark.parametrize(

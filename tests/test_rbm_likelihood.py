@@ -1,12 +1,12 @@
 """Partition functions and tempered draws of RBMs against enumeration.
 
-Tests of estimates have fixed seeds and exact references; a right estimate would fail each with probability below
-1e-4 were its seed drawn anew.
+Tests of estimates have fixed seeds and exact references; a right estimate would fail each with probability
+below 1e-4 were its seed drawn anew.
 """
 
 import numpy as np
 import pytest
-from reference import VALUES, ExactRBM, unit_log_partition
+from reference import ExactRBM, unit_log_partition
 from scipy import stats
 from scipy.special import logsumexp
 from test_rbm_laws import LEAST_P, PAIRS, chi_squared_p, index_of, make
@@ -14,7 +14,7 @@ from test_rbm_laws import LEAST_P, PAIRS, chi_squared_p, index_of, make
 from fastnn import RBM, BernoulliRBM
 from fastnn._kernels.annealed import rises
 from fastnn.energy._annealing import bennett
-from fastnn.energy._replicas import packed
+from fastnn.energy._replicas import Replicas, packed
 from fastnn.exceptions import LikelihoodWarning
 
 
@@ -26,7 +26,9 @@ def model_draws(exact, n, seed=0):
 def log_f(exact, V, beta, reference):
     """ln f_beta(v): the unnormalised law on the way from independent units to the model."""
     fields = beta * (V @ exact.W + exact.b)
-    return V @ ((1 - beta) * reference + beta * exact.a) + unit_log_partition(exact.hidden, fields).sum(axis=1)
+    return V @ ((1 - beta) * reference + beta * exact.a) + unit_log_partition(exact.hidden, fields).sum(
+        axis=1
+    )
 
 
 # --- exact -----------------------------------------------------------------------------------------
@@ -40,9 +42,9 @@ def test_exact_sum_is_the_sum_over_states(visible, hidden, shape, size):
     rng = np.random.default_rng(0)
     W, a, b = rng.normal(0, size, shape), rng.normal(size=shape[0]), rng.normal(size=shape[1])
     rbm = RBM.from_parameters(W, a, b, visible=visible, hidden=hidden)
-    H = ExactRBM(W, a, b, visible, hidden).H if shape[1] < 14 else ExactRBM(W.T, b, a, hidden, visible).H
-    exact = ExactRBM(W.T, b, a, hidden, visible) if shape[1] < 14 else ExactRBM(W, a, b, visible, hidden)
-    wanted = logsumexp(-exact.free_energy(H))
+    few_visible = shape[0] <= shape[1]
+    exact = ExactRBM(W, a, b, visible, hidden) if few_visible else ExactRBM(W.T, b, a, hidden, visible)
+    wanted = exact.log_partition()
     found = rbm.log_partition()
     assert found.value == pytest.approx(wanted, rel=1e-12, abs=1e-10)
     assert (found.lower, found.upper, found.error, found.method) == (found.value, found.value, 0.0, "exact")
@@ -68,9 +70,10 @@ def test_rounding_does_not_grow_with_the_states():
 
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS)
 @pytest.mark.parametrize(("dtype", "tol"), [(np.float32, 2e-6), (np.float64, 1e-13)])
-@pytest.mark.parametrize(("before", "after"), [(0.3, 0.3001), (0.3001, 0.3), (0.0, 1.0), (1.0, 0.0), (0.9, 0.2)])
-def test_a_change_of_temperature(visible, hidden, dtype, tol, before, after):
-    """Relative to the change itself, however small: differences of sums would lose its digits."""
+@pytest.mark.parametrize("change", [(0.3, 0.3001), (0.3001, 0.3), (0.0, 1.0), (1.0, 0.0), (0.9, 0.2)])
+def test_a_change_of_temperature(visible, hidden, dtype, tol, change):
+    """Relative to the change itself, however small, up to the rounding of the reference."""
+    before, after = change
     rbm, exact = make(8, 70, visible, hidden, seed=1, dtype=dtype)
     reference = np.linspace(-1, 1, 8).astype(dtype)
     weights = rbm._weights(1)
@@ -79,7 +82,7 @@ def test_a_change_of_temperature(visible, hidden, dtype, tol, before, after):
     betas = (np.full(len(states), beta) for beta in (before, after))
     rises(weights, states, *betas, reference, out, 1)
     wanted = log_f(exact, exact.V, after, reference) - log_f(exact, exact.V, before, reference)
-    np.testing.assert_allclose(out, wanted, rtol=0, atol=tol * abs(after - before) * 200)
+    np.testing.assert_allclose(out, wanted, rtol=0, atol=tol * abs(after - before) * 200 + 2e-13)
 
 
 # --- estimates ---------------------------------------------------------------------------------------
@@ -90,13 +93,12 @@ def test_a_change_of_temperature(visible, hidden, dtype, tol, before, after):
 def test_mean_of_the_weights_is_the_partition_function(visible, hidden, dtype):
     """In few and rough steps, where weights differ much: unbiased whatever the schedule."""
     rbm, exact = make(6, 5, visible, hidden, seed=2, dtype=dtype, size=0.5)
-    log_z, V = exact.log_partition(), exact.V
-    ais = [rbm.log_partition("ais", betas=[0, 0.2, 0.5, 1], n_chains=500, random_state=k) for k in range(40)]
-    assert stats.ttest_1samp(np.exp([z.value - log_z for z in ais]), 1).pvalue > LEAST_P
+    log_z, options = exact.log_partition(), {"betas": [0, 0.2, 0.5, 1], "base": "uniform"}
+    ais = [rbm.log_partition("ais", **options, n_chains=500, random_state=k).value for k in range(40)]
+    assert stats.ttest_1samp(np.exp(np.array(ais) - log_z), 1).pvalue > LEAST_P
     X = model_draws(exact, 500)
-    assert len(V) == 64
     back = [
-        rbm.log_partition("reverse_ais", X[k : k + 1], betas=[0, 0.2, 0.5, 1], n_chains=100, random_state=k)
+        rbm.log_partition("reverse_ais", X[k : k + 1], **options, n_chains=100, random_state=k)
         for k in range(300)
     ]
     # From a draw of the model, the mean of 1 / Z is 1 / Z.
@@ -125,7 +127,8 @@ def test_error_bars_tell_the_error(visible, hidden):
     """Deviations in units of the stated errors have mean square 1."""
     rbm, exact = make(7, 6, visible, hidden, seed=5, size=0.4)
     X, log_z = model_draws(exact, 400), exact.log_partition()
-    found = [rbm.log_partition("bridge", X, n_chains=400, n_betas=20, random_state=k) for k in range(60)]
+    options = {"n_chains": 400, "n_betas": 20, "base": "uniform"}
+    found = [rbm.log_partition("bridge", X, random_state=k, **options) for k in range(60)]
     for estimates in (found, [z.parts["ais"] for z in found]):
         square = sum(((z.value - log_z) / z.error) ** 2 for z in estimates)
         assert LEAST_P < stats.chi2.cdf(square, 60) < 1 - LEAST_P
@@ -143,7 +146,7 @@ def test_bennett_of_gaussian_work():
 
 
 def test_estimates_of_a_trained_model():
-    """784 visible, 20 hidden units: both ways bracket the exact value, which lies within the bridge's bars."""
+    """784 visible, 20 hidden units: both ways bracket the exact value, the bridge meets it."""
     rng = np.random.default_rng(7)
     prototypes = rng.random((12, 784)) < 0.2
     X = (prototypes[rng.integers(12, size=1500)] ^ (rng.random((1500, 784)) < 0.05)).astype(np.float32)
@@ -201,11 +204,12 @@ def exact_by_rows(exact):
 
 
 def test_same_seed_same_estimate():
-    rbm, exact = make(80, 70, seed=11, size=0.1)
+    rbm, _ = make(80, 70, seed=11, size=0.1)
     X = rbm.sample(20, 10, random_state=0)
     options = {"n_betas": 30, "n_chains": 300}
     found = [
-        rbm.set_params(n_threads=n).log_partition("bridge", X, random_state=0, **options) for n in (1, 2, 3, 8)
+        rbm.set_params(n_threads=n).log_partition("bridge", X, random_state=0, **options)
+        for n in (1, 2, 3, 8)
     ]
     assert all(z == found[0] for z in found)
     drawn = [rbm.log_partition("ais", **options) for _ in range(2)]
@@ -234,10 +238,8 @@ def test_tempered_draws_have_the_models_law(visible, hidden):
 
 
 def test_exchanges_alone_keep_the_joint_law():
-    """From the exact law of every rung, an exchange leaves it as it is: without a walk, nothing else could."""
+    """From the exact law of every rung, exchanges leave the joint law as it is."""
     rbm, exact = make(4, 3, seed=14, size=1.5)
-    from fastnn.energy._replicas import Replicas
-
     betas, reference, n = np.array([0.0, 0.4, 1.0]), np.linspace(-0.5, 0.5, 4), 40_000
     laws = [np.exp(log_f(exact, exact.V, beta, reference)) for beta in betas]
     laws = [p / p.sum() for p in laws]
@@ -274,14 +276,14 @@ def test_clamped_tempering_has_the_conditional_law(visible, hidden):
 def test_tempering_crosses_where_gibbs_does_not():
     """Half of the model's mass is on, half off; plain chains stay where they start."""
     rbm = two_valleys()
-    start = np.zeros(30)
-    stuck = rbm.sample(200, 300, v_init=start, random_state=0).mean(axis=1) > 0.5
-    found = rbm.temper(200, 300, betas=12, v_init=start, base="uniform", random_state=0)
+    start, betas = np.zeros(30), [0, 0.03, 0.06, 0.09, 0.12, 0.15, 0.18, 0.22, 0.3, 0.5, 1]
+    stuck = rbm.sample(100, 800, v_init=start, random_state=0).mean(axis=1) > 0.5
+    found = rbm.temper(100, 800, betas=betas, v_init=start, base="uniform", random_state=0)
     crossed = found.samples.mean(axis=1) > 0.5
     assert stuck.sum() == 0
-    assert stats.binomtest(int(crossed.sum()), 200).pvalue > LEAST_P
+    assert stats.binomtest(int(crossed.sum()), 100).pvalue > LEAST_P
     assert found.round_trips > 1
-    assert (found.swap_rates > 0.05).all()
+    assert (found.swap_rates > 0.1).all()
 
 
 def test_tempering_does_not_know_the_threads():

@@ -159,8 +159,8 @@ cdef class Trainer:
     cdef char *rows_read
 
     def __init__(self, Weights weights, *, int64_t batch_size, int64_t n_chains, int64_t n_steps, bint sample_visible,
-                 bint sample_last_hidden, optimizer, double momentum, double l1, double l2, max_norm, bint centering, sparsity_target, double sparsity_cost, uint64_t key, int n_threads,
-                 bint binary_data, state):
+                 bint sample_last_hidden, optimizer, double momentum, double l1, double l2, max_norm, bint centering,
+                 sparsity_target, double sparsity_cost, uint64_t key, int n_threads, bint binary_data, state):
         self.weights = weights
         self.rooms, self.v, self.h = weights.rooms, weights.visible, weights.hidden
         self.n_chains, self.n_steps = n_chains, n_steps

@@ -115,11 +115,11 @@ def warn_of_disagreement(ais: LogPartition, reverse: LogPartition) -> None:
     gap = reverse.value - ais.value
     if abs(gap) > _AGREEMENT:
         warnings.warn(
-            f"AIS gives ln Z = {ais.value:.2f} and reverse AIS {reverse.value:.2f}, {abs(gap):.2f} nats apart: "
-            "the chains do not cross the model's space in this time, and the truth lies most likely between "
-            "the two. Take more n_betas.",
+            f"AIS gives ln Z = {ais.value:.2f} and reverse AIS {reverse.value:.2f}, {abs(gap):.2f} nats "
+            "apart: the chains do not cross the model's space in this time, and the truth lies most likely "
+            "between the two. Take more n_betas.",
             LikelihoodWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
 
 
@@ -158,7 +158,7 @@ def base_biases(model, base, rows) -> np.ndarray:
         raise ValueError(f"base must be 'data', 'uniform' or an array, got {base!r}")
     if base == "uniform":
         return np.zeros(n_features)
-    known = model._training_state.get("base")
+    known = getattr(model, "_training_state", {}).get("base")
     if known is not None and known.shape == (n_features,):
         return known
     low, step = unit_values()[model._units()[0]][1:]

@@ -35,8 +35,9 @@ class LikelihoodMixin:
             independent visible units to the model [1]_: a mean of weights that is right on average, and in
             practice too low where chains miss a part of the space. "reverse_ais" leads chains from rows of X
             back to independent units [2]_, which errs the other way. "bridge" does both, the reverse chains
-            having made a tenth of their steps at the model before, joins them by Bennett's acceptance ratio [3]_
-            and warns where they disagree. "auto": "exact" if it can be, else "bridge" with X and "ais" without.
+            having made a tenth of their steps at the model before, joins them by Bennett's acceptance ratio
+            [3]_ and warns where they disagree. "auto": "exact" if it can be, else "bridge" with X and "ais"
+            without.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
             States of the visible units from which reverse chains start, n_chains rows of them.
         n_chains : int, default=100
@@ -85,7 +86,7 @@ class LikelihoodMixin:
             if not is_small:
                 raise ValueError(
                     f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} units, but the layers have "
-                    f"{self.components_.shape[1]} and {self.components_.shape[0]}; use method='ais' or 'bridge'"
+                    f"{self.components_.shape[1]} and {self.components_.shape[0]}; use 'ais' or 'bridge'"
                 )
             weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
             return exact_log_partition(weights, n_threads)
@@ -153,9 +154,9 @@ class LikelihoodMixin:
         clamp=None,
         random_state=None,
     ):
-        """Draw visible states by parallel tempering: for models whose Gibbs chains stay in one place [1]_, [2]_.
+        """Draw visible states by parallel tempering: for models whose Gibbs chains stay where they are.
 
-        Each sample is the end of a ladder of replicas between independent visible units (beta = 0), where
+        Each sample is the end of a ladder [1]_, [2]_ of replicas between independent units (beta = 0), where
         states change freely, and the model (beta = 1); neighbours exchange their temperatures.
 
         Parameters
@@ -184,8 +185,8 @@ class LikelihoodMixin:
 
         References
         ----------
-        .. [1] Desjardins, Courville, Bengio, Vincent, Delalleau, "Tempered Markov chain Monte Carlo for training
-           of restricted Boltzmann machines", AISTATS 2010.
+        .. [1] Desjardins, Courville, Bengio, Vincent, Delalleau, "Tempered Markov chain Monte Carlo for
+           training of restricted Boltzmann machines", AISTATS 2010.
         .. [2] Cho, Raiko, Ilin, "Parallel tempering is efficient for learning restricted Boltzmann machines",
            IJCNN 2010.
         """

@@ -62,12 +62,15 @@ def exact_log_partition(weights: Weights, n_threads: int) -> LogPartition:
 
 
 def _in_bits(weights: Weights, hidden: bool):
-    """A layer's states s = low + step bits: ln of what a state adds to Z is constant + linear.bits plus the sum
-    over the other layer's units of softplus(base + bits W); their own low adds to the linear part."""
+    """A layer's states s = low + step bits: ln of what a state adds to Z is constant + linear.bits plus the
+    sum over the other layer's units of softplus(base + bits W)."""
     W = weights.dense[:, : weights.n_units(True)]
     W = W.T if hidden else W
     biases = weights.hidden_bias, weights.visible_bias
-    own, other = (b[: weights.n_units(k)] for b, k in zip(biases if hidden else biases[::-1], (hidden, not hidden), strict=True))
+    own, other = (
+        b[: weights.n_units(k)]
+        for b, k in zip(biases if hidden else biases[::-1], (hidden, not hidden), strict=True)
+    )
     (low, step), (other_low, other_step) = weights.unit_range(hidden), weights.unit_range(not hidden)
     start = other + low * W.sum(axis=0)
     linear = step * (own + other_low * W.sum(axis=1))

@@ -65,8 +65,9 @@ class RBM(CallbackSupportMixin, RBMModel):
         Of the first update.
     learning_rate_schedule : {"constant", "linear", "inverse", "exponential"} or callable, default="linear"
         How the rate goes on in `fit`, d being the part of its updates done: 1 - d, 1 / (1 + 99 d) or 0.01^d
-        times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch up
-        with the model, and is worth more than any other setting. `partial_fit` takes learning_rate as it is.
+        times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch
+        up with the model, and is worth more than any other setting. `partial_fit` takes learning_rate as it
+        is.
     batch_size : int, default=100
         Rows per update; the last batch may be shorter and is weighted by its own size.
     n_iter : int, default=20
@@ -79,11 +80,11 @@ class RBM(CallbackSupportMixin, RBMModel):
     l1, l2 : float, default=0
         Weight decay l1 sum|W| + l2/2 sum W^2, on W only.
     max_norm : float, default=None
-        Bound on the length of the vector of weights of each hidden unit; longer ones are drawn back to it after
-        each update.
+        Bound on the length of the vector of weights of each hidden unit; longer ones are drawn back to it
+        after each update.
     replace_idle : bool, default=False
-        After each epoch, begin anew the hidden units whose mean activity is within 0.001 of always off or always
-        on. How many, `history_["replaced"]` tells.
+        After each epoch but the last, begin anew the hidden units whose mean activity is within 0.001 of
+        always off or always on. How many, `history_["replaced"]` tells.
     sparsity_target : float in (0, 1), default=None
         Mean activity to which the hidden units are drawn.
     sparsity_cost : float, default=0.1
@@ -464,9 +465,7 @@ class RBM(CallbackSupportMixin, RBMModel):
                 "them back, or fit anew (clone the model, or warm_start=False)."
             )
 
-    def _start(
-        self, X, key: int, going_on: bool, batch_size: int, n_threads: int, n_epochs=0
-    ) -> Run:
+    def _start(self, X, key: int, going_on: bool, batch_size: int, n_threads: int, n_epochs=0) -> Run:
         """Parameters, chains and source of a fit; a model that goes on trains in its own precision.
 
         n_epochs: over which the rate falls; 0: one update at the first rate.
@@ -516,7 +515,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         n_updates = n_epochs * -(-X.shape[0] // batch_size)
         schedule = self.learning_rate_schedule if n_updates else "constant"
         rates = rates_of_fit(self.learning_rate, schedule, max(n_updates, 1))
-        return Run(self, trainer, source, batch_size, key, n_threads, rates, self._base(mean, X, trainer, n_epochs))
+        base = self._base(mean, X, trainer, n_epochs)
+        return Run(self, trainer, source, batch_size, key, n_threads, rates, base)
 
     def _base(self, mean, X, trainer: Trainer, n_epochs: int) -> np.ndarray:
         """Biases of independent visible units with the data's means, as well as they are known by now."""
