@@ -30,7 +30,9 @@ else:
 greys = [picture[..., :3].mean(axis=2) if picture.ndim == 3 else picture for picture in pictures]
 patches = np.concatenate(
     [
-        extract_patches_2d(np.log1p(10 * grey), (SIDE, SIDE), max_patches=options.patches // len(greys), random_state=0)
+        extract_patches_2d(
+            np.log1p(10 * grey), (SIDE, SIDE), max_patches=options.patches // len(greys), random_state=0
+        )
         for grey in greys
     ]
 )
@@ -51,7 +53,9 @@ rbm = fastnn.RBM(
     random_state=0,
 )
 rbm.fit(X)
-print(f"reconstruction error {rbm.history_['reconstruction'][0]:.3f} -> {rbm.history_['reconstruction'][-1]:.3f}")
+print(
+    f"error {rbm.history_['reconstruction'][0]:.3f} -> {rbm.history_['reconstruction'][-1]:.3f}"
+)
 print(f"standard deviation given the hidden units: {rbm.sigma_.mean():.3f}, of the data {X.std():.3f}")
 figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
 plot.filters(rbm, ax=axes)

@@ -57,8 +57,8 @@ __all__ = [
     "anneal",
     "functional",
     "gibbs_sample",
-    "load",
     "information",
+    "load",
     "parallel_tempering",
     "show_config",
 ]

@@ -157,7 +157,7 @@ def visible_source(
 
 
 def _check_groups(X, groups, strict: bool, states: bool) -> None:
-    """ValueError unless every row has one 1 in each group or, unless states, probabilities that add up to it."""
+    """ValueError unless each row has one 1 in every group or, unless states, probabilities of sum 1."""
     if groups is None or not strict:
         return
     which = np.repeat(np.arange(len(groups)), np.diff(groups, axis=1).ravel())

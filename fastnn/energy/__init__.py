@@ -16,7 +16,6 @@ from fastnn.energy.units import Gaussian, Potts
 
 __all__ = [
     "RBM",
-    "RBMClassifier",
     "BernoulliRBM",
     "BoltzmannMachine",
     "Enumeration",
@@ -26,6 +25,7 @@ __all__ = [
     "LogPartition",
     "Moments",
     "Potts",
+    "RBMClassifier",
     "Samples",
     "Tempering",
     "anneal",

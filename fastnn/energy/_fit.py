@@ -97,9 +97,7 @@ class Run:
     def _forget_motion(self) -> None:
         """Velocities that led out of the range of numbers would lead there again."""
         for name, array in self.trainer.arrays.items():
-            if name.endswith(("_velocity", "_second")):
-                array[...] = 0
-            elif name == "chains" and array.dtype.kind == "f":
+            if name.endswith(("_velocity", "_second")) or (name == "chains" and array.dtype.kind == "f"):
                 array[...] = 0
             elif name.endswith("_mean"):
                 array[~np.isfinite(array)] = 0

@@ -119,7 +119,9 @@ class LikelihoodMixin:
         names, shape = self._units(), self.components_.shape
         layers = [(shape[k], k == 0) for k in (0, 1) if names[1 - k] in ("bernoulli", "spin")]
         if not layers:
-            raise ValueError(f"the exact sum needs a layer of bernoulli or spin units, but the layers are {names}")
+            raise ValueError(
+                f"the exact sum needs a layer of bernoulli or spin units, but the layers are {names}"
+            )
         return *min(layers, key=lambda layer: layer[0]), len(layers) == 2
 
     def _gaussian_log_partition(self) -> LogPartition:

@@ -479,7 +479,6 @@ class RBMModel(
         return self._log_width() + linear - base - layers.log_base(weights, True, np.ascontiguousarray(H))
 
 
-
 def _check_count(name: str, value, least: int) -> None:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an int of at least {least}, got {value!r}")

@@ -11,6 +11,7 @@ from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn._saving import Savable
 from fastnn.energy.rbm import RBM
 from fastnn.energy.units import Potts
 
@@ -18,7 +19,7 @@ from fastnn.energy.units import Potts
 _ROWS = 2048
 
 
-class RBMClassifier(ClassifierMixin, BaseEstimator):
+class RBMClassifier(Savable, ClassifierMixin, BaseEstimator):
     """RBM over inputs and their label, the label as one group of softmax units [1]_.
 
     P(y | x) is exact: softmax over classes k of d_k + sum_j softplus(b_j + x.W_j + U_jk), that is of the
@@ -78,7 +79,9 @@ class RBMClassifier(ClassifierMixin, BaseEstimator):
         rbm = RBM() if self.rbm is None else clone(self.rbm)
         if rbm._units()[0] != "bernoulli":
             raise ValueError(f"rbm must have bernoulli visible units, got {rbm.visible!r}")
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float32, np.float64, np.uint8, np.bool_])
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=[np.float32, np.float64, np.uint8, np.bool_]
+        )
         check_classification_targets(y)
         labels = LabelEncoder().fit(y)
         if len(labels.classes_) < 2:

@@ -45,7 +45,9 @@ class LogPartition:
         return self.value
 
 
-def exact_log_partition(weights: Weights, n_threads: int, over_hidden: bool, bits: bool = True) -> LogPartition:
+def exact_log_partition(
+    weights: Weights, n_threads: int, over_hidden: bool, bits: bool = True
+) -> LogPartition:
     """Sum over all states of one layer, of two-valued units; the other layer is summed in closed form.
 
     bits: the other layer's units have two values as well.
@@ -68,7 +70,10 @@ def _in_bits(weights: Weights, hidden: bool):
     W = weights.dense[:, : weights.n_units(True)]
     W = W.T if hidden else W
     biases = weights.hidden_bias, weights.visible_bias
-    own, other = (b[: weights.n_units(k)] for b, k in zip(biases if hidden else biases[::-1], (hidden, not hidden), strict=True))
+    own, other = (
+        b[: weights.n_units(k)]
+        for b, k in zip(biases if hidden else biases[::-1], (hidden, not hidden), strict=True)
+    )
     (low, step), (other_low, other_step) = weights.unit_range(hidden), weights.unit_range(not hidden)
     start = other + low * W.sum(axis=0)
     linear = step * (own + other_low * W.sum(axis=1))

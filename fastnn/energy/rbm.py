@@ -292,7 +292,9 @@ class RBM(CallbackSupportMixin, RBMModel):
 
     def _layers(self) -> tuple:
         """What a model that goes on must not change: units, and groups of them."""
-        return tuple(unit if isinstance(unit, Potts) else unit_name(unit) for unit in (self.visible, self.hidden))
+        return tuple(
+            unit if isinstance(unit, Potts) else unit_name(unit) for unit in (self.visible, self.hidden)
+        )
 
     def _check_units(self, n_features: int, learning: bool) -> None:
         """ValueError for units that do not go together or with the number of features."""
@@ -537,9 +539,7 @@ class RBM(CallbackSupportMixin, RBMModel):
                 "them back, or fit anew (clone the model, or warm_start=False)."
             )
 
-    def _start(
-        self, X, key: int, going_on: bool, batch_size: int, n_threads: int, n_epochs=0
-    ) -> Run:
+    def _start(self, X, key: int, going_on: bool, batch_size: int, n_threads: int, n_epochs=0) -> Run:
         """Parameters, chains and source of a fit; a model that goes on trains in its own precision.
 
         n_epochs: over which the rate falls; 0: one update at the first rate.
@@ -598,7 +598,9 @@ class RBM(CallbackSupportMixin, RBMModel):
         schedule = self.learning_rate_schedule if n_updates else "constant"
         rate = self.learning_rate or default_rate(*self._units())
         rates = rates_of_fit(rate, schedule, max(n_updates, 1))
-        return Run(self, trainer, source, batch_size, key, n_threads, rates, self._base(mean, X, trainer, n_epochs))
+        return Run(
+            self, trainer, source, batch_size, key, n_threads, rates, self._base(mean, X, trainer, n_epochs)
+        )
 
     def _base(self, mean, X, trainer: Trainer, n_epochs: int) -> np.ndarray:
         """Biases of independent visible units with the data's means, as well as they are known by now."""

@@ -32,12 +32,13 @@ import numpy as np
 from scipy.special import log_ndtr
 
 from fastnn._kernels.core import unit_values
+from fastnn._saving import Savable
 
 __all__ = ["Gaussian", "Potts"]
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussian:
+class Gaussian(Savable):
     """Gaussian visible units and how wide they are.
 
     Parameters
@@ -77,7 +78,9 @@ class Gaussian:
         bounds = np.asarray(self.bounds)
         numbers = bounds.shape == (2,) and bounds.dtype.kind in "fiu"
         if not numbers or not 0 < bounds[0] <= 1 <= bounds[1] < np.inf:
-            raise ValueError(f"bounds must be two numbers around 1, 0 < low <= 1 <= high, got {self.bounds!r}")
+            raise ValueError(
+                f"bounds must be two numbers around 1, 0 < low <= 1 <= high, got {self.bounds!r}"
+            )
 
     def start(self, deviations: np.ndarray) -> np.ndarray:
         """Sigma at the beginning of a fit to columns of these standard deviations."""
@@ -87,7 +90,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True)
-class Potts:
+class Potts(Savable):
     """Softmax units: of each group of units exactly one is 1.
 
     Parameters
@@ -142,7 +145,7 @@ class Potts:
 
 
 def check_sigma(sigma, n_features: int | None = None) -> np.ndarray:
-    """Standard deviations as float64, one a feature if their number is given; ValueError names what is wrong."""
+    """Standard deviations as float64, one a feature if that number is given; or ValueError."""
     value = np.asarray(sigma)
     if isinstance(sigma, bool) or value.dtype.kind not in "fiu" or value.ndim > 1:
         raise ValueError(f"sigma must be 'data', 'learned' or positive numbers, got {sigma!r}")
