@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import hopfield, ising, likelihood, networks, rbm, system
+from bench import hopfield, ising, likelihood, networks, rbm, system, units
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -128,6 +128,22 @@ def _loss_curves() -> dict[str, Party]:
     }
 
 
+def _unit_step(unit: str) -> Case:
+    return Case(
+        f"gibbs_step_{unit}",
+        f"v -> h -> v of {unit} visible and Bernoulli hidden units, 784 x 512, batch 128, float32",
+        {
+            "fastnn": Party(units.fastnn_unit_gibbs),
+            "products and draws": Party(units.numpy_unit_step),
+        },
+        size={"n_visible": 784, "n_hidden": 512, "n_states": 128, "unit": unit},
+        tiny={"n_visible": 21, "n_hidden": 8, "n_states": 16},
+        targets=(Target("products and draws", 1 / 1.3),),
+        prepare=units.small_weights,
+        check=units.check_numbers,
+    )
+
+
 def _updates(size: Size) -> float:
     return size["n_reads"] * size["n_sweeps"]
 
@@ -195,6 +211,7 @@ CASES = table(
             prepare=rbm.trained_model,
             check=rbm.check_states,
         ),
+        *(_unit_step(unit) for unit in ("gaussian", "poisson", "relu", "potts")),
         _pcd_epoch(
             "pcd_epoch",
             "10,000 binary rows of 784, 512 hidden, batch 100",

@@ -60,6 +60,12 @@ void FN(spread_states)(const uint64_t *states, int64_t n, int64_t kind, int64_t 
     }
 }
 
+/* The same to the room's own reals, zeros past the last unit up to a whole tile. */
+void FN(spread_row)(const uint64_t *states, int64_t n, int64_t low, int64_t step, void *out) {
+    FN(spread_states)(states, n, FASTNN_REAL == 32 ? 2 : 3, low, step, out);
+    for (int64_t u = n; u % TILE; u++) ((real *)out)[u] = 0;
+}
+
 /* sum over set bits of x[u], x real (n,), in the order of the units. */
 double FN(dot_states)(const uint64_t *states, int64_t n_words, const void *x) {
     double sum = 0;

@@ -10,11 +10,13 @@
 #define DECLARE_UNIT(unit)                                \
     extern fnn_layer_tile FNN_NAME(unit##_layer_tile);    \
     extern fnn_shifted_log_partition FNN_NAME(unit##_shifted_log_partition); \
+    extern fnn_log_base FNN_NAME(unit##_log_base);        \
     extern const fnn_unit_values FNN_NAME(unit##_values);
 #define DECLARE_LOSS(loss) extern fnn_loss_rows FNN_NAME(loss##_rows);
 #define LIST(result, name, arguments) FNN_NAME(name),
 #define LIST_UNIT(unit) FNN_NAME(unit##_layer_tile),
 #define LIST_SHIFTED(unit) FNN_NAME(unit##_shifted_log_partition),
+#define LIST_BASE(unit) FNN_NAME(unit##_log_base),
 #define LIST_VALUES(unit) &FNN_NAME(unit##_values),
 #define LIST_LOSS(loss) FNN_NAME(loss##_rows),
 
@@ -24,7 +26,7 @@
     FNN_LOSSES(DECLARE_LOSS)                                             \
     static const fnn_rooms FNN_NAME(rooms) = {                           \
         bytes, #isa, {FNN_UNITS(LIST_UNIT)}, {FNN_UNITS(LIST_SHIFTED)},    \
-        {FNN_UNITS(LIST_VALUES)}, {FNN_LOSSES(LIST_LOSS)}, FNN_ROOMS(LIST)};
+        {FNN_UNITS(LIST_BASE)}, {FNN_UNITS(LIST_VALUES)}, {FNN_LOSSES(LIST_LOSS)}, FNN_ROOMS(LIST)};
 
 #define FNN_NAME(name) fnn_##name##_f32_baseline
 TABLE(4, baseline)

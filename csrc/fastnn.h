@@ -59,6 +59,14 @@ typedef struct {
     const void *reference; /* real (n_tiles * FNN_TILE), or NULL: zero */
     const double *from;    /* (n_rows), with rise, without reference */
     double *rise;          /* (n_rows, n_tiles): sums of ln(sum over states) at betas less those at from, or NULL */
+    /* Units whose states are numbers: a draw of them, and what clamped ones are held at. */
+    void *values;           /* real (n_rows, stride) */
+    const void *held_values; /* real (n_rows, stride) */
+    /* Units of which exactly one in a group is up; see groups.c. NULL: there are none. */
+    void *fields;          /* real (n_rows, stride): z, to be read and overwritten there */
+    const int64_t *groups; /* (n_groups, 2): first unit, and the one past the last */
+    int64_t n_groups;
+    const uint64_t *alone; /* (n_tiles): units in no group */
 } fnn_layer;
 
 /* Rows of a data matrix as the user gave it. kind: 0 uint8, 1 int8, 2 float32, 3 float64, CSR if indptr;
@@ -68,6 +76,7 @@ typedef struct {
     int64_t kind, stride, n_features, low;
     const void *indptr, *indices;
     int64_t index_bytes;
+    const void *factor; /* real (n_features): what values are multiplied by on their way; NULL: 1 */
 } fnn_source;
 
 /* How a gradient becomes a change: plain, with momentum (velocity), Adam (velocity and second). */
@@ -267,7 +276,7 @@ typedef struct {
     const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */
 } fnn_spins;
 
-#define FNN_UNITS(X) X(bernoulli) X(spin)
+#define FNN_UNITS(X) X(bernoulli) X(spin) X(potts) X(gaussian) X(poisson) X(relu)
 #define FNN_LOSSES(X) \
     X(cross_entropy) X(binary_cross_entropy) X(squared_error) X(poisson) X(weston_watkins) X(crammer_singer)
 #define FNN_ACTIVATIONS(X) X(identity) X(sigmoid) X(tanh) X(relu) X(leaky_relu) X(softplus) X(threshold)
@@ -289,6 +298,12 @@ typedef struct {
                                uint64_t *out, int64_t out_words, int64_t word0, int64_t *counts))         \
     X(void, spread_states, (const uint64_t *states, int64_t n, int64_t kind, int64_t low, int64_t step,   \
                             void *out))                                                                   \
+    X(void, group_rows, (const fnn_layer *l, int64_t row0, int64_t row1))                                 \
+    X(void, scale_row, (const void *x, const void *factor, int64_t n, void *out))                         \
+    X(void, spread_row, (const uint64_t *states, int64_t n, int64_t low, int64_t step, void *out))        \
+    X(void, column_squares, (const void *x, int64_t n_rows, int64_t stride, int64_t tile, double *out))   \
+    X(void, row_dots, (const void *x, const void *y, int64_t n_rows, int64_t stride, int64_t n,           \
+                       double *out))                                                                      \
     X(void, column_sums, (const void *x, int64_t n_rows, int64_t stride, int64_t tile, double *out))      \
     X(double, dot_states, (const uint64_t *states, int64_t n_words, const void *x))                       \
     X(void, panel_sums, (const void *panels, int64_t n_rows, int64_t row0, int64_t row1, int64_t tile,    \
@@ -372,10 +387,15 @@ typedef double fnn_shifted_log_partition(const void *z, const void *w, double de
 /* Rows row0..row1; returns the first row without a loss (NaN, no finite score ...), or -1. */
 typedef int64_t fnn_loss_rows(const fnn_loss *l, int64_t row0, int64_t row1);
 
-/* The two values of a unit's state: low where its bit is 0, low + step where it is 1. */
+/* ln of the base measure of a unit's states, summed over n units: x real. */
+typedef double fnn_log_base(const void *x, int64_t n_units);
+
+/* The states of a unit. Two values: low where its bit is 0, low + step where it is 1. Step 0: numbers
+ * between least and most. */
 typedef struct {
     const char *name;
     int64_t low, step;
+    double least, most;
 } fnn_unit_values;
 
 #define FNN_UNIT_INDEX(unit) FNN_UNIT_##unit,
@@ -393,6 +413,7 @@ typedef struct {
     const char *isa;
     fnn_layer_tile *layer_tile[FNN_N_UNITS];
     fnn_shifted_log_partition *shifted_log_partition[FNN_N_UNITS];
+    fnn_log_base *log_base[FNN_N_UNITS];
     const fnn_unit_values *unit_values[FNN_N_UNITS];
     fnn_loss_rows *loss_rows[FNN_N_LOSSES];
     FNN_ROOMS(FNN_ROOM_MEMBER)

@@ -42,15 +42,7 @@ static void unpack(const fnn_source *s, int64_t row, real *x) {
     for (int64_t i = 0; i < s->n_features; i++) x[i] = words[i / 64] >> (i % 64) & 1 ? (real)1 : (real)s->low;
 }
 
-/* out: real (n_tiles * TILE), zeros past the last feature */
-void FN(gather_reals)(const fnn_source *s, int64_t row, void *out) {
-    real *x = out;
-    int64_t n_padded = (s->n_features + TILE - 1) / TILE * TILE;
-    for (int64_t i = s->indptr ? 0 : s->n_features; i < n_padded; i++) x[i] = 0;
-    if (s->indptr) {
-        add_sparse(s, row, x);
-        return;
-    }
+INLINE void copy_row(const fnn_source *s, int64_t row, real *x) {
     switch (s->kind) {
     case 0: COPY_FROM(uint8_t); break;
     case 1: COPY_FROM(int8_t); break;
@@ -58,6 +50,17 @@ void FN(gather_reals)(const fnn_source *s, int64_t row, void *out) {
     case 3: COPY_FROM(double); break;
     default: unpack(s, row, x);
     }
+}
+
+/* out: real (n_tiles * TILE), zeros past the last feature */
+void FN(gather_reals)(const fnn_source *s, int64_t row, void *out) {
+    real *x = out;
+    const real *factor = s->factor;
+    int64_t n_padded = (s->n_features + TILE - 1) / TILE * TILE;
+    for (int64_t i = s->indptr ? 0 : s->n_features; i < n_padded; i++) x[i] = 0;
+    if (s->indptr) add_sparse(s, row, x);
+    else copy_row(s, row, x);
+    for (int64_t i = 0; factor && i < s->n_features; i++) x[i] *= factor[i];
 }
 
 static void pack_bytes(const fnn_source *s, int64_t row, uint64_t *bits) {

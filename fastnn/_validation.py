@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from numbers import Integral
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse
 from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import validate_data
 
-from fastnn._kernels.core import n_threads_for, unit_values
+from fastnn._kernels.core import n_threads_for, unit_domains, unit_values
 from fastnn._kernels.source import Source
 
 # OpenMP ends the process when the system refuses it a thread.
@@ -26,6 +26,9 @@ _MODES = {
     ("spin", None): 0,
     ("spin", "threshold"): 0,
     ("spin", "sample"): 3,
+    ("potts", None): 0,
+    ("potts", "threshold"): 1,
+    ("potts", "sample"): 2,
 }
 
 
@@ -121,21 +124,26 @@ def is_readable(estimator, X) -> bool:
 
 
 def visible_source(
-    X, unit: str, binarize: str | None, *, strict: bool, dtype, n_threads: int, keep: bool = True
+    X, unit: str, binarize: str | None, *, strict: bool, dtype, n_threads: int, keep: bool = True, groups=None
 ) -> Source:
     """Rows of X as states or values of the visible units.
 
     strict: values outside the unit's range raise ValueError; else the caller has warned. Rows that are
     states already, and rows to binarize, are taken as states; others as real values. keep: states found
-    in the survey are kept, packed, and X is not read again.
+    in the survey are kept, packed, and X is not read again. groups: of units of which one is 1 (Potts).
     """
-    low = unit_values()[unit][1]
-    if low == 0 and X.dtype == np.bool_:
+    _, low, step = unit_values()[unit]
+    if low == 0 and step and X.dtype == np.bool_:
+        _check_groups(X, groups, strict, False)
         return Source(X, 0, True)
     source = Source(X, 0, False)
-    least, most, are_states = source.survey(low, dtype, n_threads, keep)
+    least, most, are_states = source.survey(low, dtype, n_threads, keep and step != 0)
     if not (np.isfinite(least) and np.isfinite(most)):
         assert_all_finite(X, input_name="X")
+    if not step:
+        if strict and least < unit_domains()[unit][0]:
+            raise ValueError(f"{unit} visible units take values >= 0, but X spans [{least:g}, {most:g}]")
+        return source
     if strict and not (low <= least and most <= 1):
         image = low <= least and most <= 255
         advice = f"divide by {255 if most > 128 else most:g}" if image else "rescale it"
@@ -143,8 +151,30 @@ def visible_source(
         raise ValueError(
             f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]; " + advice
         )
+    _check_groups(X, groups, strict, binarize is not None)
     source.take_as(0 if are_states else _MODES[unit, binarize], are_states or binarize is not None)
     return source
+
+
+def _check_groups(X, groups, strict: bool, states: bool) -> None:
+    """ValueError unless each row has one 1 in every group or, unless states, probabilities of sum 1."""
+    if groups is None or not strict:
+        return
+    which = np.repeat(np.arange(len(groups)), np.diff(groups, axis=1).ravel())
+    units = np.concatenate([np.arange(first, last) for first, last in groups])
+    member = csr_array((np.ones(units.size), (units, which)), shape=(X.shape[1], len(groups)))
+    sums = X.astype(np.float64) @ member if X.dtype == np.bool_ else X @ member
+    sums = sums.toarray() if issparse(sums) else sums
+    wrong = np.argwhere(abs(sums - 1) > 1e-4)
+    if wrong.size:
+        row, group = wrong[0]
+        raise ValueError(
+            f"potts units: exactly one of each group is 1, but in row {row} units {groups[group][0]} to "
+            f"{groups[group][1] - 1} add up to {sums[row, group]:g}"
+        )
+    values = X[:, units]
+    if states and ((values.data if issparse(values) else values) % 1).any():
+        raise ValueError("binarize draws units one by one: potts units in groups must be 0 or 1 already")
 
 
 def spans(X, dtype, n_threads: int) -> tuple[float, float]:

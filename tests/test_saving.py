@@ -38,6 +38,8 @@ QUICK = {"n_iter": 2, "max_iter": 5, "random_state": 0, "n_components": 4, "hidd
 EXAMPLES = {
     "HopfieldNetwork": lambda: HopfieldNetwork("storkey").fit(2 * X - 1),
     "IsingModel": lambda: IsingModel(sparse.csr_array(RING), labels=["a", ("b", 2), 3]),
+    "Gaussian": lambda: fastnn.Gaussian(sigma=np.array([0.5, 2.0])),
+    "Potts": lambda: fastnn.Potts((3, 1, 4)),
 }
 
 

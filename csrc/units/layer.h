@@ -10,34 +10,8 @@
  *   unit_log_partition   ln of the sum over the unit's states of e^(z * state)
  *   unit_rise            unit_log_partition at to z less the one at from z, for to, from in [0, 1]
  */
-#include "../fastnn.h"
-#include "../philox.h"
-#include "../vec.h"
 #include "../vmath.h"
-
-void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums);
-
-/* z of one row of the tile. */
-INLINE void row_fields(const fnn_layer *l, fix *sums, int64_t n_rows, int64_t row0, int64_t row, int64_t u0,
-                       real z[TILE]) {
-    const real *bias = (const real *)l->bias + u0;
-    if (l->field) {
-        const real *field = (const real *)l->field + row * l->stride + u0;
-        for (int u = 0; u < TILE; u += LANES) store_real(z + u, load_real(field + u) + load_real(bias + u));
-        return;
-    }
-    const real *scale = (const real *)l->scale + u0;
-    const fix *offset = (const fix *)l->offset + u0;
-    for (int u = 0; u < TILE; u += LANES) {
-        vufix sum = (vufix)load_fix(sums_at(sums, n_rows, row - row0, u));
-        vfix total = (vfix)(sum * (ufix)l->input_step + (vufix)load_fix(offset + u));
-        store_real(z + u, to_real(total) * load_real(scale + u) + load_real(bias + u));
-    }
-}
-
-INLINE philox_place place_of(const fnn_layer *l, int64_t row) {
-    return (philox_place){l->key, l->step, l->chain0 + (uint64_t)row, (uint32_t)l->stream};
-}
+#include "fields.h"
 
 /* A unit's uniform is (half + fraction) / 2^16. Its 16 leading bits decide all but one draw in 2^16: where
  * the draw is the same at both ends of what the fraction may add, the fraction is not looked at. */
@@ -100,13 +74,12 @@ INLINE void row_mean(const fnn_layer *l, int64_t row, int64_t tile, const real z
     }
 }
 
-/* Summed in double and in the order of the units, so that no lane width shows. */
-INLINE double row_log_partition(const real z[TILE], int64_t n_left) {
-    real each[TILE] ALIGNED;
-    double sum = 0;
-    for (int u = 0; u < TILE; u += LANES) store_real(each + u, unit_log_partition(load_real(z + u)));
-    for (int u = 0; u < TILE && u < n_left; u++) sum += (double)each[u];
-    return sum;
+const fnn_unit_values UNIT_NAME(UNIT, _values) = {QUOTE(UNIT), UNIT_LOW, UNIT_STEP, UNIT_LOW, UNIT_LOW + UNIT_STEP};
+
+/* States of two values weigh the same. */
+double UNIT_NAME(UNIT, _log_base)(const void *x, int64_t n_units) {
+    (void)x, (void)n_units;
+    return 0;
 }
 
 /* By how much a change of temperature raises the row's sum: of differences, or their digits would be lost. */
@@ -127,13 +100,6 @@ INLINE void temper_row(const fnn_layer *l, int64_t row, int64_t u0, real z[TILE]
     }
 }
 
-#define UNIT_PASTE(unit, suffix) FN(unit##suffix)
-#define UNIT_NAME(unit, suffix) UNIT_PASTE(unit, suffix)
-#define QUOTE_PASTE(name) #name
-#define QUOTE(name) QUOTE_PASTE(name)
-
-const fnn_unit_values UNIT_NAME(UNIT, _values) = {QUOTE(UNIT), UNIT_LOW, UNIT_STEP};
-
 void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
     int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
     uint32_t halves[2][TILE / 2] ALIGNED;
@@ -150,18 +116,10 @@ void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1
         if (l->states) l->states[row * n_tiles + tile] = drawn = row_draw(l, row, tile, halves[second], z);
         if (l->mean || l->weighted) row_mean(l, row, tile, z, drawn);
         if (l->log_partition)
-            ((double *)l->log_partition)[row * n_tiles + tile] = row_log_partition(z, l->n_units - TILE * tile);
+            ((double *)l->log_partition)[row * n_tiles + tile] =
+                row_log_partition(z, l->n_units - TILE * tile, l->alone ? l->alone[tile] : ~(uint64_t)0);
+        if (l->fields)
+            for (int u = 0; u < TILE; u += LANES)
+                store_real((real *)l->fields + row * l->stride + TILE * tile + u, load_real(z + u));
     }
-}
-
-double UNIT_NAME(UNIT, _shifted_log_partition)(const void *z, const void *w, double delta, int64_t n_units) {
-    double sum = 0;
-    vreal by = splat((real)delta);
-    for (int64_t u0 = 0; u0 < n_units; u0 += TILE) {
-        real shifted[TILE] ALIGNED;
-        for (int u = 0; u < TILE; u += LANES)
-            store_real(shifted + u, load_real((const real *)z + u0 + u) + by * load_real((const real *)w + u0 + u));
-        sum += row_log_partition(shifted, n_units - u0);
-    }
-    return sum;
 }

@@ -52,6 +52,12 @@ cdef extern from "fastnn.h" nogil:
         const void *reference
         const double *from_ "from"
         double *rise
+        void *values
+        const void *held_values
+        void *fields
+        const int64_t *groups
+        int64_t n_groups
+        const uint64_t *alone
 
     ctypedef struct fnn_enumeration:
         int64_t n_units, n_others, stride
@@ -70,6 +76,7 @@ cdef extern from "fastnn.h" nogil:
         const void *indptr
         const void *indices
         int64_t index_bytes
+        const void *factor
 
     ctypedef struct fnn_rule:
         double rate, momentum, beta2, epsilon, scale1, scale2
@@ -220,16 +227,20 @@ cdef extern from "fastnn.h" nogil:
     ctypedef struct fnn_unit_values:
         const char *name
         int64_t low, step
+        double least, most
 
     ctypedef void (*fnn_layer_tile)(const fnn_layer *, int64_t, int64_t, int64_t, void *) noexcept nogil
 
     ctypedef double (*fnn_shifted_log_partition)(const void *, const void *, double, int64_t) noexcept nogil
+
+    ctypedef double (*fnn_log_base)(const void *, int64_t) noexcept nogil
 
     ctypedef struct fnn_rooms:
         int64_t real_bytes
         const char *isa
         fnn_layer_tile *layer_tile
         fnn_shifted_log_partition *shifted_log_partition
+        fnn_log_base *log_base
         const fnn_unit_values **unit_values
         fnn_loss_rows *loss_rows
         void (*map)(int64_t, const void *, void *, int64_t) noexcept nogil
@@ -243,6 +254,11 @@ cdef extern from "fastnn.h" nogil:
         void (*transpose_states)(const uint64_t *, int64_t, int64_t, int64_t, uint64_t *, int64_t,
                                  int64_t, int64_t *) noexcept nogil
         void (*spread_states)(const uint64_t *, int64_t, int64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*group_rows)(const fnn_layer *, int64_t, int64_t) noexcept nogil
+        void (*scale_row)(const void *, const void *, int64_t, void *) noexcept nogil
+        void (*spread_row)(const uint64_t *, int64_t, int64_t, int64_t, void *) noexcept nogil
+        void (*column_squares)(const void *, int64_t, int64_t, int64_t, double *) noexcept nogil
+        void (*row_dots)(const void *, const void *, int64_t, int64_t, int64_t, double *) noexcept nogil
         void (*column_sums)(const void *, int64_t, int64_t, int64_t, double *) noexcept nogil
         double (*dot_states)(const uint64_t *, int64_t, const void *) noexcept nogil
         void (*panel_sums)(const void *, int64_t, int64_t, int64_t, int64_t, int64_t, void *) noexcept nogil

@@ -132,8 +132,19 @@ cdef dict _unit_values = {
 
 
 def unit_values():
-    """{unit name: (index, low, step)} of every registered unit: its state is low + step * bit."""
+    """{unit name: (index, low, step)} of every registered unit: its state is low + step * bit.
+
+    step 0: its states are numbers.
+    """
     return _unit_values
+
+
+def unit_domains():
+    """{unit name: (least, most)}: the bounds of every registered unit's states."""
+    return {
+        single_rooms.unit_values[k].name.decode(): (single_rooms.unit_values[k].least, single_rooms.unit_values[k].most)
+        for k in range(FNN_N_UNITS)
+    }
 
 
 def map_array(int64_t op, x, out):

@@ -5,7 +5,7 @@ from .weights import Weights
 
 def gibbs(
     weights: Weights,
-    x: Source,
+    source: Source | None,
     n_steps: int,
     key: int,
     step: int,

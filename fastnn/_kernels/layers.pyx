@@ -71,9 +71,10 @@ def _each_block(Weights weights, Source x, bint hidden, mean, total, int n_threa
     cdef layer_side side = weights.hidden if hidden else weights.visible
     cdef int64_t inner = (weights.visible if hidden else weights.hidden).width, row0, n
     cdef int64_t rows = max(min(x.n_rows, BLOCK_WORK // (inner * side.width), 8 * FNN_MAX_ROWS), FNN_MAX_ROWS)
+    x.multiply_by(weights.visible.factor if hidden else NULL)
     states = aligned((rows if x.binary else 1, inner // FNN_TILE), np.uint64)
     values = aligned((n_threads if x.binary else rows, inner), weights.dtype)
-    field = aligned((1 if x.binary else rows, side.width), weights.dtype)
+    field = aligned((rows if side.n_groups or not x.binary else 1, side.width), weights.dtype)
     means = aligned((rows if mean is not None else 1, side.width), weights.dtype)
     logs = aligned((rows if total is not None else 1, side.n_tiles), np.float64)
     scratch = aligned((n_threads, FNN_SCRATCH), np.uint8, False)
@@ -87,6 +88,8 @@ def _each_block(Weights weights, Source x, bint hidden, mean, total, int n_threa
         layer.log_partition = address(logs)
     if not x.binary:
         layer.field = address(field)
+    if side.n_groups:
+        layer.fields = address(field)
     cdef int workers = threads_worth(min(rows, x.n_rows) * inner * side.width // 8, n_threads)
     cdef rows_job job = rows_job(<void *>weights, <void *>x, hidden, 0, 0, &layer, states_at, values_at, scratch_at)
     cdef fnn_watch watch = watch_begin()
@@ -99,12 +102,40 @@ def _each_block(Weights weights, Source x, bint hidden, mean, total, int n_threa
         watch_check(&watch)
         if mean is not None:
             mean[row0:row0 + n] = means[:n, :side.n_units]
+            if side.sigma != NULL:
+                mean[row0:row0 + n] *= weights.sigma[:side.n_units]
         if total is not None:
             total[row0:row0 + n] = logs[:n].sum(axis=1)
 
 
+def means_at_rest(Weights weights, bint hidden):
+    """(n_units,) E[unit given its bias alone], of visible units in units of sigma."""
+    cdef layer_side side = weights.hidden if hidden else weights.visible
+    cdef fnn_layer layer = weights.given_states(hidden, NULL)
+    field, means = aligned((1, side.width), weights.dtype), aligned((1, side.width), weights.dtype)
+    cdef fnn_team alone
+    alone.n_workers = 1
+    layer.field = layer.fields = address(field)
+    layer.mean = address(means)
+    weights.run(&alone, hidden, &layer, 1, NULL, NULL)
+    return means[0, :side.n_units]
+
+
+def log_base(Weights weights, bint hidden, x):
+    """(n_rows,) ln of the base measure of a layer's states x, real (n_rows, n_units) in C order, visible ones
+    in units of sigma, float64."""
+    cdef layer_side side = weights.hidden if hidden else weights.visible
+    cdef int64_t r
+    cdef const char *x_at = <const char *>address(x)
+    out = np.empty(x.shape[0])
+    cdef double[::1] result = out
+    for r in range(x.shape[0]):
+        result[r] = weights.rooms.log_base[side.unit](x_at + r * side.n_units * weights.rooms.real_bytes, side.n_units)
+    return out
+
+
 def bias_energies(Weights weights, Source x, out, int n_threads):
-    """out (n_rows,) = visible biases . x, float64."""
+    """out (n_rows,) = visible biases . x + ln of x's base measure, float64."""
     cdef layer_side v = weights.visible
     cdef int64_t row0, r, n, block = max(<int64_t>FNN_MAX_ROWS, BLOCK_VALUES // v.width)
     cdef int64_t words = v.n_tiles, size = weights.rooms.real_bytes, me
@@ -114,6 +145,7 @@ def bias_energies(Weights weights, Source x, out, int n_threads):
     cdef fnn_watch watch = watch_begin()
     cdef fnn_team alone
     alone.n_workers = 1
+    x.multiply_by(v.factor)
     values = aligned((n_threads if x.binary else min(block, x.n_rows), v.width), weights.dtype)
     states = aligned((n_threads, words), np.uint64)
     cdef char *values_at = <char *>address(values)
@@ -129,6 +161,8 @@ def bias_energies(Weights weights, Source x, out, int n_threads):
         else:
             gather(&alone, weights.rooms, x, NULL, row0, n, 0, 0, 0, NULL, values_at)
             out[row0:row0 + n] = np.einsum("ij,j->i", values[:n], weights.visible_bias, dtype=np.float64)
+            for r in prange(n, schedule="static", num_threads=workers, nogil=True):
+                result[row0 + r] += weights.rooms.log_base[v.unit](values_at + r * v.width * size, v.n_units)
         watch_interrupted(&watch)
         watch_check(&watch)
 
@@ -142,6 +176,9 @@ def log_partitions_of_states(Weights weights, states, bint hidden, out, int n_th
     logs, scratch = aligned((n, side.n_tiles), np.float64), aligned((n_threads, FNN_SCRATCH), np.uint8, False)
     cdef char *scratch_at = <char *>address(scratch)
     layer.log_partition = address(logs)
+    field = aligned((n if side.n_groups else 1, side.width), weights.dtype)
+    if side.n_groups:
+        layer.fields = address(field)
     cdef rows_job job = rows_job(<void *>weights, NULL, hidden, 0, n, &layer, NULL, NULL, scratch_at)
     with nogil:
         team_call(n_threads, lead_rows, &job)
@@ -175,6 +212,7 @@ def pseudo_log_likelihoods(Weights weights, Source x, out, int n_threads):
     cdef fnn_watch watch = watch_begin()
     cdef fnn_team alone
     alone.n_workers = 1
+    x.multiply_by(v.factor)
     for row0 in range(0, x.n_rows, rows):
         n = min(rows, x.n_rows - row0)
         field[:n] = weights.hidden_bias

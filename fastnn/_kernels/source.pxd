@@ -10,6 +10,7 @@ cdef class Source:
     cdef readonly int64_t n_rows, n_features, mode
     cdef readonly bint binary
     cdef tuple held
+    cdef void multiply_by(self, const void *factor) noexcept nogil
 
 
 # What the items of a phase need to know.

@@ -67,6 +67,10 @@ cdef class Source:
         """Make states of the values by this mode; or, unless binary, take them as they are."""
         self.mode, self.binary = mode, binary
 
+    cdef void multiply_by(self, const void *factor) noexcept nogil:
+        """Let gathered reals be multiplied by these, one a feature (NULL: 1), held by the caller."""
+        self.rows.factor = factor
+
     def survey(self, int64_t low, dtype, int n_threads, bint keep=False):
         """(least value, greatest value, whether every value is `low` or 1); NaN bounds if a value is not finite.
 

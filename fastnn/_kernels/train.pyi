@@ -29,6 +29,7 @@ class Trainer:
         key: int,
         n_threads: int,
         binary_data: bool,
+        sigma_bounds: tuple[np.ndarray, np.ndarray] | None,
         state: dict[str, Any],
     ) -> None: ...
     def state(self) -> dict[str, Any]: ...

@@ -8,8 +8,13 @@ from .core cimport fnn_layer, fnn_rooms, fnn_team, fnn_update
 cdef struct layer_side:
     # One layer of units: biases (real), steps of its fixed-point sums, the panels they are sums of.
     int64_t n_units, n_inputs, n_tiles, width  # width = n_tiles * FNN_TILE
-    int64_t unit, low, step, stream
+    int64_t unit, low, step, stream  # step 0: the units' states are numbers
     void *bias
+    void *sigma   # real (width): what a value in the loops is multiplied by for the user; NULL: 1
+    void *factor  # real (width): 1 / sigma
+    int64_t *groups  # (n_groups, 2)
+    int64_t n_groups
+    uint64_t *alone  # (n_tiles)
     void *scale
     void *inverse
     void *offset
@@ -38,12 +43,14 @@ cdef struct weights_task:
 cdef class Weights:
     cdef const fnn_rooms *rooms
     cdef layer_side visible, hidden
-    cdef readonly object dtype, dense, visible_bias, hidden_bias
+    cdef readonly object dtype, dense, visible_bias, hidden_bias, sigma
+    cdef object factor
     cdef list held
     cdef int64_t n_chunks
     cdef fnn_update still
     cdef _measure(self, int n_threads)
-    cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias)
+    cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias, groups)
+    cdef void scaled(self) noexcept nogil
     cdef weights_task task_of(self, const fnn_update *u, char *scratch) noexcept nogil
     cdef void update(self, fnn_team *team, const fnn_update *u, char *scratch) noexcept nogil
     cdef int64_t prepare(self, fnn_team *team) noexcept nogil

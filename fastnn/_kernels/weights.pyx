@@ -28,6 +28,8 @@ from .core cimport (
 
 # Tiles that one BLAS call computes.
 cdef int64_t STRIP_TILES = 4
+# Rows whose groups a thread draws at a time.
+cdef int64_t GROUP_ROWS = 16
 
 
 cdef void layer_item(void *context, int64_t item, int64_t worker) noexcept nogil:
@@ -50,6 +52,11 @@ cdef void strip_item(void *context, int64_t item, int64_t worker) noexcept nogil
          <char *>t.layer.field + (row0 * t.layer.stride + unit0) * size, t.layer.stride)
     for tile in range(tile0, min(tile0 + STRIP_TILES, t.side.n_tiles)):
         t.rooms.layer_tile[t.side.unit](t.layer, row0, row1, tile, NULL)
+
+
+cdef void group_item(void *context, int64_t item, int64_t worker) noexcept nogil:
+    cdef layer_task *t = <layer_task *>context
+    t.rooms.group_rows(t.layer, item * GROUP_ROWS, min((item + 1) * GROUP_ROWS, t.n_rows))
 
 
 cdef void update_item(void *context, int64_t item, int64_t worker) noexcept nogil:
@@ -91,17 +98,25 @@ cdef class Weights:
     """W and the biases of an RBM, and W in fixed point for both directions.
 
     weights: real (n_visible, n_hidden); visible_bias, hidden_bias real; units as in core.unit_values().
+    sigma: standard deviations of visible units (n_visible,), or None. groups: int64 (n_groups, 2) of each
+    layer, where its units are drawn in groups: first unit, and the one past the last.
     """
 
-    def __init__(self, weights, visible_bias, hidden_bias, visible_unit, hidden_unit, int n_threads):
+    def __init__(self, weights, visible_bias, hidden_bias, visible_unit, hidden_unit, int n_threads, *, sigma=None,
+                 visible_groups=None, hidden_groups=None):
         self.dtype = weights.dtype
         self.rooms = rooms_for(self.dtype)
         self.held = []
         n_visible, n_hidden = weights.shape
         self.visible_bias = aligned((ceil_div(n_visible, FNN_TILE) * FNN_TILE,), self.dtype)
         self.hidden_bias = aligned((ceil_div(n_hidden, FNN_TILE) * FNN_TILE,), self.dtype)
-        self.visible = self._side(n_visible, n_hidden, visible_unit, FNN_STREAM_VISIBLE, self.visible_bias)
-        self.hidden = self._side(n_hidden, n_visible, hidden_unit, FNN_STREAM_HIDDEN, self.hidden_bias)
+        self.visible = self._side(n_visible, n_hidden, visible_unit, FNN_STREAM_VISIBLE, self.visible_bias,
+                                  visible_groups)
+        self.hidden = self._side(n_hidden, n_visible, hidden_unit, FNN_STREAM_HIDDEN, self.hidden_bias,
+                                 hidden_groups)
+        if sigma is not None:
+            self.sigma, self.factor = (aligned((self.visible.width,), self.dtype) for _ in range(2))
+            self.visible.sigma, self.visible.factor = address(self.sigma), address(self.factor)
         self.n_chunks = ceil_div(n_visible, FNN_MAX_ROWS)
         self.dense = aligned((n_visible, self.hidden.width), self.dtype)
         zeros = aligned((max(self.visible.width, self.hidden.width),), self.dtype)
@@ -116,7 +131,7 @@ cdef class Weights:
         self.still.d_visible = self.still.d_hidden = self.still.mu = self.still.lambda_ = address(zeros)
         self.still.row_abs, self.still.row_shift = address(by_row[0]), address(by_row[1])
         self.still.col_abs, self.still.col_shift = address(by_col[0]), address(by_col[1])
-        self.load(weights, visible_bias, hidden_bias, n_threads)
+        self.load(weights, visible_bias, hidden_bias, sigma, n_threads)
 
     def n_units(self, bint hidden):
         return self.hidden.n_units if hidden else self.visible.n_units
@@ -125,13 +140,26 @@ cdef class Weights:
         """(low, step) of the states of a layer's units."""
         return (self.hidden.low, self.hidden.step) if hidden else (self.visible.low, self.visible.step)
 
-    def load(self, weights, visible_bias, hidden_bias, int n_threads):
+    def load(self, weights, visible_bias, hidden_bias, sigma, int n_threads):
         """Take these parameters in place of the present ones."""
+        if sigma is not None:
+            self.sigma[...] = 1
+            self.sigma[:self.visible.n_units] = sigma
+            self.scaled()
         self.dense[...] = self.visible_bias[...] = self.hidden_bias[...] = 0
         self.dense[:, :self.hidden.n_units] = weights
         self.visible_bias[:self.visible.n_units] = visible_bias
         self.hidden_bias[:self.hidden.n_units] = hidden_bias
         self._measure(n_threads)
+
+    cdef void scaled(self) noexcept nogil:
+        """After a change of sigma."""
+        cdef int64_t u
+        for u in range(self.visible.width):
+            if self.rooms.real_bytes == 4:
+                (<float *>self.visible.factor)[u] = 1 / (<float *>self.visible.sigma)[u]
+            else:
+                (<double *>self.visible.factor)[u] = 1 / (<double *>self.visible.sigma)[u]
 
     cdef _measure(self, int n_threads):
         cdef measure_job job
@@ -142,8 +170,9 @@ cdef class Weights:
         if job.bad:
             raise OverflowError(f"the weights of {job.bad} units are not finite or too large to sum")
 
-    cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias):
+    cdef layer_side _side(self, int64_t n_units, int64_t n_inputs, unit, int64_t stream, bias, groups):
         cdef layer_side side
+        memset(&side, 0, sizeof(layer_side))
         fix = np.int32 if self.dtype.itemsize == 4 else np.int64
         side.n_units, side.n_inputs, side.stream = n_units, n_inputs, stream
         side.n_tiles = ceil_div(n_units, FNN_TILE)
@@ -154,6 +183,13 @@ cdef class Weights:
         self.held += [bias, steps, offset, panels]
         side.bias, side.offset, side.panels = address(bias), address(offset), address(panels)
         side.scale, side.inverse = address(steps[0]), address(steps[1])
+        if groups is not None:
+            alone = np.ones(side.width, dtype=np.bool_)
+            for first, last in groups:
+                alone[first:last] = False
+            alone = np.packbits(alone, bitorder="little").view(np.uint64)
+            self.held += [groups, alone]
+            side.groups, side.n_groups, side.alone = <int64_t *>address(groups), len(groups), <uint64_t *>address(alone)
         return side
 
     cdef weights_task task_of(self, const fnn_update *u, char *scratch) noexcept nogil:
@@ -203,12 +239,14 @@ cdef class Weights:
         layer.input_step = other.step
         layer.scale, layer.offset, layer.bias = side.scale, side.offset, side.bias
         layer.n_units, layer.stride, layer.stream = side.n_units, side.width, side.stream
+        layer.groups, layer.n_groups, layer.alone = side.groups, side.n_groups, side.alone
         return layer
 
     cdef void run(self, fnn_team *team, bint hidden, const fnn_layer *layer, int64_t n_rows, const char *x,
                   char *scratch) noexcept nogil:
         """A layer of n_rows rows, given states (x NULL) or values x (n_rows, width of the other side), for
-        which layer.field is room; scratch: FNN_SCRATCH bytes per worker."""
+        which layer.field is room; scratch: FNN_SCRATCH bytes per worker. Where its units are drawn in
+        groups, layer.fields is room for their fields (which may be layer.field)."""
         cdef layer_side side = self.hidden if hidden else self.visible
         cdef int64_t blocks = ceil_div(n_rows, FNN_MAX_ROWS)
         cdef layer_task t
@@ -219,3 +257,5 @@ cdef class Weights:
             team_run(team, layer_item, &t, blocks * side.n_tiles)
         else:
             team_run(team, strip_item, &t, blocks * ceil_div(side.n_tiles, STRIP_TILES))
+        if side.n_groups:
+            team_run(team, group_item, &t, ceil_div(n_rows, GROUP_ROWS))

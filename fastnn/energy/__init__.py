@@ -3,6 +3,7 @@
 from fastnn.energy._enumerate import Enumeration
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
 from fastnn.energy.boltzmann import BoltzmannMachine
+from fastnn.energy.classifier import RBMClassifier
 from fastnn.energy.gibbs import Moments, gibbs_sample
 from fastnn.energy.hopfield import HopfieldNetwork
 from fastnn.energy.ising import IsingModel
@@ -11,16 +12,20 @@ from fastnn.energy.rbm import RBM
 from fastnn.energy.samples import Samples
 from fastnn.energy.sampling import anneal
 from fastnn.energy.tempering import Tempering, parallel_tempering
+from fastnn.energy.units import Gaussian, Potts
 
 __all__ = [
     "RBM",
     "BernoulliRBM",
     "BoltzmannMachine",
     "Enumeration",
+    "Gaussian",
     "HopfieldNetwork",
     "IsingModel",
     "LogPartition",
     "Moments",
+    "Potts",
+    "RBMClassifier",
     "Samples",
     "Tempering",
     "anneal",

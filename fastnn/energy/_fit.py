@@ -62,11 +62,12 @@ class Run:
     def weights(self) -> Weights:
         return self.trainer.weights
 
-    def parameters(self) -> tuple[np.ndarray, ...]:
+    def parameters(self) -> tuple[np.ndarray | None, ...]:
         weights = self.weights
         n_visible, n_hidden = weights.n_units(False), weights.n_units(True)
         arrays = weights.dense[:, :n_hidden], weights.visible_bias[:n_visible]
-        return tuple(a.copy() for a in (*arrays, weights.hidden_bias[:n_hidden]))
+        sigma = None if weights.sigma is None else weights.sigma[:n_visible].copy()
+        return *(a.copy() for a in (*arrays, weights.hidden_bias[:n_hidden])), sigma
 
     def epoch(self, number: int, shuffle: bool) -> None:
         """One pass over the data; the parameters are taken back if they leave the range of numbers."""
@@ -81,18 +82,22 @@ class Run:
         with single_threaded_blas():
             bad = self.trainer.epoch(self.source, order, rates, self.batch_size)
         biases = self.weights.visible_bias, self.weights.hidden_bias
-        if bad or not all(np.isfinite(bias).all() for bias in biases):
+        reason = "weights are no longer finite numbers"
+        bad = bad or not all(np.isfinite(bias).all() for bias in biases)
+        if not bad:
+            reason = self.model._why_not_normalisable(self.weights)
+        if bad or reason:
             self.weights.load(*before, self.n_threads)
             self._forget_motion()
             raise DivergenceError(
-                f"training diverged in epoch {number + 1}: weights are no longer finite numbers. The model "
-                "keeps the parameters from before that epoch; lower learning_rate or momentum."
+                f"training diverged in epoch {number + 1}: {reason}. The model keeps the parameters from "
+                "before that epoch; lower learning_rate or momentum."
             )
 
     def _forget_motion(self) -> None:
         """Velocities that led out of the range of numbers would lead there again."""
         for name, array in self.trainer.arrays.items():
-            if name.endswith(("_velocity", "_second")):
+            if name.endswith(("_velocity", "_second")) or (name == "chains" and array.dtype.kind == "f"):
                 array[...] = 0
             elif name.endswith("_mean"):
                 array[~np.isfinite(array)] = 0
@@ -106,18 +111,20 @@ def replace_idle(run: Run) -> int:
     weights = run.weights
     n_visible, n_hidden = weights.n_units(False), weights.n_units(True)
     low, step = weights.unit_range(True)
+    if step == 0:  # units whose states are numbers have no state that no row can change
+        return 0
     mean = run.trainer.arrays["hidden_mean"][:n_hidden].astype(np.float64)
     activity = (mean - low) / step
     idle = np.flatnonzero(np.minimum(activity, 1 - activity) < IDLE)
     if idle.size == 0:
         return 0
-    W, a, b = run.parameters()
+    W, a, b, sigma = run.parameters()
     a += (W[:, idle].astype(np.float64) @ np.where(activity[idle] > 0.5, low + step, low)).astype(a.dtype)
     W[:, idle] = np.random.default_rng([run.key, run.trainer.n_updates, 3]).normal(
         0, 0.01, (n_visible, idle.size)
     )
     b[idle] = 0
-    weights.load(W, a, b, run.n_threads)
+    weights.load(W, a, b, sigma, run.n_threads)
     run.trainer.forget_units(idle, low + step / 2)
     return int(idle.size)
 
@@ -214,5 +221,6 @@ def run_epochs(
 
 
 def _snapshot(run: Run) -> dict[str, np.ndarray]:
-    weights, a, b = run.parameters()
-    return {"components_": weights.T, "intercept_visible_": a, "intercept_hidden_": b}
+    weights, a, b, sigma = run.parameters()
+    found = {"components_": weights.T, "intercept_visible_": a, "intercept_hidden_": b}
+    return found if sigma is None else {**found, "sigma_": sigma}

@@ -9,7 +9,7 @@ from fastnn._validation import check_n_threads, random_key
 from fastnn.energy import _annealing
 from fastnn.energy._checks import check_count
 from fastnn.energy._replicas import Replicas, Tempered, packed
-from fastnn.energy.partition import MAX_EXACT_UNITS, exact_log_partition
+from fastnn.energy.partition import MAX_EXACT_UNITS, LogPartition, exact_log_partition
 
 
 class LikelihoodMixin:
@@ -26,12 +26,14 @@ class LikelihoodMixin:
         base="data",
         random_state=None,
     ):
-        """ln Z, the logarithm of the sum of e^-E over all states.
+        """ln Z, the logarithm of the sum (or integral) of e^-E over all states.
 
         Parameters
         ----------
         method : {"auto", "exact", "ais", "reverse_ais", "bridge"}, default="auto"
-            "exact" sums over all states of a layer of at most 25 units. "ais" anneals chains from
+            "exact" sums over all states of a layer of at most 25 bernoulli or spin units, the other layer's
+            in closed form; between Gaussian units it is a determinant. The others need bernoulli or spin units
+            in both layers. "ais" anneals chains from
             independent visible units to the model [1]_: a mean of weights that is right on average, and in
             practice too low where chains miss a part of the space. "reverse_ais" leads chains from rows of X
             back to independent units [2]_, which errs the other way. "bridge" does both, the reverse chains
@@ -79,9 +81,16 @@ class LikelihoodMixin:
         n_chains, betas = _annealing.check_schedule(n_chains, n_betas, betas)
         rows = None if X is None else self._rows(X)
         source = None if X is None else self._start_states(rows, n_threads)
-        is_small = min(self.components_.shape) <= MAX_EXACT_UNITS
+        if self._units() == ("gaussian", "gaussian") and method in ("auto", "exact"):
+            return self._gaussian_log_partition()
+        n_units, over_hidden, bits = self._enumerable()
+        is_small = n_units <= MAX_EXACT_UNITS
         if method == "auto":
-            method = "exact" if is_small else "ais" if X is None else "bridge"
+            method = "exact" if is_small or not bits else "ais" if X is None else "bridge"
+        if method != "exact" and not bits:
+            raise ValueError(
+                f"annealing is between layers of bernoulli or spin units, but the layers are {self._units()}"
+            )
         if method == "exact":
             if not is_small:
                 raise ValueError(
@@ -89,7 +98,7 @@ class LikelihoodMixin:
                     f"{self.components_.shape[1]} and {self.components_.shape[0]}; use 'ais' or 'bridge'"
                 )
             weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
-            return exact_log_partition(weights, n_threads)
+            return exact_log_partition(weights, n_threads, over_hidden, bits)
         if method != "ais" and source is None:
             raise ValueError(f"method={method!r} needs X: rows of data from which its reverse chains start")
         reference = _annealing.base_biases(self, base, rows)
@@ -105,6 +114,28 @@ class LikelihoodMixin:
         found = annealing.bridge(annealing.forward(n_chains), backward)
         _annealing.warn_of_disagreement(*found.parts.values())
         return found
+
+    def _enumerable(self) -> tuple[int, bool, bool]:
+        """Size of the smaller layer of two-valued units, whether it is the hidden one, and whether both are."""
+        names, shape = self._units(), self.components_.shape
+        layers = [(shape[k], k == 0) for k in (0, 1) if names[1 - k] in ("bernoulli", "spin")]
+        if not layers:
+            raise ValueError(
+                f"the exact sum needs a layer of bernoulli or spin units, but the layers are {names}"
+            )
+        return *min(layers, key=lambda layer: layer[0]), len(layers) == 2
+
+    def _gaussian_log_partition(self) -> LogPartition:
+        """(n ln 2 pi - ln det P + c'P^-1 c) / 2 with precision P = [[1, -W], [-W', 1]] and c = (a, b)."""
+        self._check_normalisable(self.components_)
+        W, a, b = (p.astype(np.float64) for p in self._parameters())
+        left, s, right = np.linalg.svd(W.T, full_matrices=False)
+        a_, b_ = left.T @ a, right @ b
+        # Along each pair of singular vectors P is [[1, -s], [-s, 1]]; elsewhere it is 1.
+        along = (a_**2 + b_**2 + 2 * s * a_ * b_) / (1 - s**2)
+        square = along.sum() + a @ a - a_ @ a_ + b @ b - b_ @ b_
+        value = 0.5 * ((a.size + b.size) * np.log(2 * np.pi) - np.log1p(-(s**2)).sum() + square)
+        return LogPartition(float(value), float(value), float(value), "exact")
 
     def _start_states(self, rows, n_threads: int):
         source = self._visible(rows, self._levels(), n_threads)
@@ -135,7 +166,9 @@ class LikelihoodMixin:
             See `log_partition`.
         """
         if log_z is None:
-            if min(getattr(self, "components_", np.empty((0, 0))).shape) > MAX_EXACT_UNITS:
+            self._check_fitted()
+            pair = all(unit in ("bernoulli", "spin") for unit in self._units())
+            if pair and min(self.components_.shape) > MAX_EXACT_UNITS:
                 params.setdefault("X", X)
             log_z = self.log_partition(**params)
         elif params:
@@ -194,6 +227,8 @@ class LikelihoodMixin:
         n_threads = check_n_threads(self.n_threads)
         n_samples, n_steps = check_count("n_samples", n_samples, 1), check_count("n_steps", n_steps, 0)
         swap_interval = check_count("swap_interval", swap_interval, 1)
+        if not self._enumerable()[2]:
+            raise ValueError(f"tempering is for bernoulli and spin units, but the layers are {self._units()}")
         betas = _annealing.check_ladder(betas)
         mask = None if clamp is None else self._check_clamp(clamp, v_init)
         key = self._fresh_key(random_state)

@@ -26,6 +26,7 @@ from fastnn._validation import (
 from fastnn.energy._conversions import RBMConversions
 from fastnn.energy._likelihood import LikelihoodMixin
 from fastnn.energy.diagnostics import RBMChains
+from fastnn.energy.units import check_pair, check_sigma, group_ranges, unit_name, why_not_normalisable
 
 _PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
 
@@ -67,8 +68,32 @@ class RBMModel(
 
     # --- parameters ------------------------------------------------------------------------------
 
+    visible: object = "bernoulli"
+    hidden: object = "bernoulli"
+
     def _units(self) -> tuple[str, str]:
-        return "bernoulli", "bernoulli"
+        """Names of the units of both layers."""
+        return unit_name(self.visible), unit_name(self.hidden)
+
+    def _valued(self) -> tuple[bool, bool]:
+        """Whether the states of each layer are numbers rather than two values."""
+        return tuple(unit_values()[unit][2] == 0 for unit in self._units())
+
+    def _groups(self, hidden: bool) -> np.ndarray | None:
+        n_hidden, n_visible = self.components_.shape
+        if hidden:
+            return group_ranges(self.hidden, n_hidden, "hidden")
+        return group_ranges(self.visible, n_visible, "visible")
+
+    def _why_not_normalisable(self, weights: Weights) -> str | None:
+        return why_not_normalisable(weights.dense[:, : weights.n_units(True)], *self._units())
+
+    def _check_normalisable(self, components) -> None:
+        """ValueError, with the reason, if e^-E of these weights has no finite sum."""
+        check_pair(*self._units(), learning=False)
+        reason = why_not_normalisable(components.T, *self._units())
+        if reason:
+            raise ValueError(f"{self._units()[0]} and {self._units()[1]} units with these weights: {reason}")
 
     def _adopt(self, weights: Weights, key: int) -> None:
         """Show the parameters in `weights` as fitted attributes, without copying them."""
@@ -76,15 +101,19 @@ class RBMModel(
         self.components_ = weights.dense[:, :n_hidden].T
         self.intercept_visible_ = weights.visible_bias[:n_visible]
         self.intercept_hidden_ = weights.hidden_bias[:n_hidden]
+        if weights.sigma is not None:
+            self.sigma_ = weights.sigma[:n_visible]
+        elif hasattr(self, "sigma_"):
+            del self.sigma_
         self._n_features_out = n_hidden
         self._key = key
         self._freeze()
         if not hasattr(self, "_runtime"):
             self._runtime = _Runtime()
-        self._runtime.known = (self._parameters(), weights)
+        self._runtime.known = (self._held(), weights)
 
     def _freeze(self) -> None:
-        for name in _PARAMETERS:
+        for name in (*_PARAMETERS, "sigma_"):
             if name in self.__dict__:
                 setattr(self, name, getattr(self, name)[...])
                 getattr(self, name).flags.writeable = False
@@ -92,10 +121,14 @@ class RBMModel(
     def _parameters(self) -> tuple[np.ndarray, ...]:
         return tuple(getattr(self, name) for name in _PARAMETERS)
 
+    def _held(self) -> tuple[np.ndarray, ...]:
+        """All that `_weights` is made from."""
+        return (*self._parameters(), *([self.sigma_] if "sigma_" in self.__dict__ else []))
+
     def _known_weights(self) -> Weights | None:
         """The parameters ready for the loops, unless others have been assigned since."""
         known, weights = self._runtime.known
-        now = self._parameters()
+        now = self._held()
         same = len(known) == len(now) and all(a is b for a, b in zip(now, known, strict=True))
         return weights if same else None
 
@@ -115,24 +148,30 @@ class RBMModel(
                 f"components_ has shape {self.components_.shape}, but the model was made for "
                 f"{self.n_features_in_} features"
             )
+        if "sigma_" in self.__dict__:
+            self.sigma_ = check_sigma(self.sigma_, self.n_features_in_)
 
     def _weights(self, n_threads: int) -> Weights:
         """The parameters ready for the loops: made once, unless someone holds them writeable."""
         weights = self._known_weights() if self.__sklearn_is_fitted__() else None
         if weights is None:
             self._check_fitted()
-            parameters = self._parameters()
-            weights = self._make_weights(*parameters, n_threads)
-            if not any(array.flags.writeable for array in parameters):
-                self._runtime.known = (parameters, weights)
+            held = self._held()
+            weights = self._make_weights(*self._parameters(), n_threads)
+            self._check_normalisable(self.components_)
+            if not any(array.flags.writeable for array in held):
+                self._runtime.known = (held, weights)
         return weights
 
-    def _make_weights(self, components, a, b, n_threads: int, dtype=None) -> Weights:
+    def _make_weights(self, components, a, b, n_threads: int, dtype=None, sigma=None) -> Weights:
+        """sigma: None for that of the fitted model, if it has one."""
         dtype = dtype or real_dtype(components, np.float64)
         shapes = {n: v.shape for n, v in zip(_PARAMETERS, (components, a, b), strict=True)}
         if 0 in components.shape or components.shape != b.shape + a.shape or components.ndim != 2:
             raise ValueError(f"parameters do not fit together: shapes {shapes}")
         visible, hidden = (unit_values()[unit] for unit in self._units())
+        if sigma is None and self._units()[0] == "gaussian":
+            sigma = self.sigma_
         return Weights(
             components.T.astype(dtype, copy=False),
             a.astype(dtype, copy=False),
@@ -140,6 +179,9 @@ class RBMModel(
             visible,
             hidden,
             n_threads,
+            sigma=sigma,
+            visible_groups=group_ranges(self.visible, a.size, "visible"),
+            hidden_groups=group_ranges(self.hidden, b.size, "hidden"),
         )
 
     def __getstate__(self):
@@ -175,7 +217,15 @@ class RBMModel(
         """Checked rows as a source in the model's precision."""
         dtype = self.components_.dtype
         strict = self._strict if strict is None else strict
-        return visible_source(X, self._units()[0], binarize, strict=strict, dtype=dtype, n_threads=n_threads)
+        return visible_source(
+            X,
+            self._units()[0],
+            binarize,
+            strict=strict,
+            dtype=dtype,
+            n_threads=n_threads,
+            groups=self._groups(False),
+        )
 
     def _levels(self) -> str | None:
         """How rows that are not states are taken outside of fit: thresholded, or as they are."""
@@ -194,7 +244,7 @@ class RBMModel(
         Returns
         -------
         H : ndarray of shape (n_samples, n_components)
-            For Bernoulli units the probabilities P(h = 1 | v); float32 for float32 input.
+            For Bernoulli and Potts units the probabilities P(h = 1 | v); float32 for float32 input.
         """
         self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
@@ -285,7 +335,7 @@ class RBMModel(
         Returns
         -------
         v_new : ndarray of shape (n_samples, n_features)
-            bool for Bernoulli units, int8 (-1, +1) for spins.
+            bool for Bernoulli and Potts units, int8 (-1, +1) for spins, else numbers in the model's dtype.
         """
         self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
@@ -312,14 +362,16 @@ class RBMModel(
         Returns
         -------
         v : ndarray of shape (n_samples, n_features)
-            bool for Bernoulli units, int8 (-1, +1) for spins.
+            bool for Bernoulli and Potts units, int8 (-1, +1) for spins, else numbers in the model's dtype.
         """
         self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         _check_count("n_samples", n_samples, 1)
         _check_count("n_steps", n_steps, 0)
         mask = None if clamp is None else self._check_clamp(clamp, v_init)
-        if v_init is None:
+        if v_init is None and self._units()[0] not in ("bernoulli", "spin"):
+            source = None
+        elif v_init is None:
             low = unit_values()[self._units()[0]][1]
             mean = self._start_means()
             source = visible_source(
@@ -337,9 +389,9 @@ class RBMModel(
             source = self._visible(self._rows(v_init), self._levels(), n_threads)
             if source.n_rows != n_samples:
                 raise ValueError(f"v_init has {source.n_rows} rows, but n_samples={n_samples}")
-            if mask is not None and not source.binary:
+            if mask is not None and not source.binary and not self._valued()[0]:
                 raise ValueError("clamped units need states in v_init, but it has values between them")
-        return self._sample(source, n_steps, random_state, 0, mask, n_threads)
+        return self._sample(source, n_steps, random_state, 0, mask, n_threads, n_samples)
 
     def _start_means(self) -> np.ndarray:
         a = self.intercept_visible_.astype(np.float64)
@@ -358,22 +410,25 @@ class RBMModel(
             raise ValueError("clamp needs v_init: the values at which the units are held")
         return pack_mask(clamp)
 
-    def _sample(self, source, n_steps, random_state, first_chain, mask, n_threads):
+    def _sample(self, source, n_steps, random_state, first_chain, mask, n_threads, n_samples=None):
+        """source: None for n_samples chains that begin at draws from the biases."""
         if random_state is None:
             key, step = self._key, self._runtime.take_steps(n_steps + 1)
         else:
             key, step = random_key(random_state), 0
-        dtype = np.bool_ if self._units()[0] == "bernoulli" else np.int8
-        out = np.empty((source.n_rows, source.n_features), dtype)
+        dtypes = {"bernoulli": np.bool_, "potts": np.bool_, "spin": np.int8}
+        dtype = dtypes.get(self._units()[0], self.components_.dtype)
+        n_rows = n_samples if source is None else source.n_rows
+        out = np.empty((n_rows, self.components_.shape[1]), dtype)
         weights = self._weights(n_threads)
-        with single_threaded_blas(not source.binary):
+        with single_threaded_blas(any(self._valued()) or (source is not None and not source.binary)):
             gibbs(weights, source, n_steps, key, step, first_chain, mask, out, n_threads)
         return out
 
     # --- energies --------------------------------------------------------------------------------
 
     def free_energy(self, X):
-        """F(v) = -ln sum_h exp(-E(v, h)), in nats.
+        """F(v) = -ln sum_h exp(-E(v, h)), in nats; with hidden units that are numbers, an integral over them.
 
         Parameters
         ----------
@@ -394,10 +449,16 @@ class RBMModel(
         with single_threaded_blas():
             layers.log_partitions(weights, source, hidden, n_threads)
             layers.bias_energies(weights, source, visible, n_threads)
-        return -visible - hidden
+        return self._log_width() - visible - hidden
+
+    def _log_width(self) -> float:
+        """sum ln sigma: makes e^-F a density over v rather than over v / sigma."""
+        return float(np.log(self.sigma_, dtype=np.float64).sum()) if "sigma_" in self.__dict__ else 0.0
 
     def energy(self, V, H):
-        """E(v, h) = -a.v - b.h - v'Wh for pairs of rows, in nats.
+        """E(v, h) = -a.v - b.h - v'Wh less ln of both layers' base measure, for pairs of rows, in nats.
+
+        `fastnn.energy.units` tells each unit's base measure; that of two-valued units is 1.
 
         Parameters
         ----------
@@ -414,8 +475,15 @@ class RBMModel(
         expected = (len(V), self.components_.shape[1]), (len(V), self.components_.shape[0])
         if (V.shape, H.shape) != expected:
             raise ValueError(f"V and H must have shapes {expected}, got {V.shape} and {H.shape}")
+        if "sigma_" in self.__dict__:
+            V = V / self.sigma_
         pairs = np.einsum("ni,ji,nj->n", V, self.components_, H, optimize=True)
-        return -V @ self.intercept_visible_ - H @ self.intercept_hidden_ - pairs
+        linear = -V @ self.intercept_visible_ - H @ self.intercept_hidden_ - pairs
+        if not any(self._valued()):
+            return linear
+        weights = self._make_weights(*self._parameters(), check_n_threads(self.n_threads), dtype=np.float64)
+        base = layers.log_base(weights, False, np.ascontiguousarray(V))
+        return self._log_width() + linear - base - layers.log_base(weights, True, np.ascontiguousarray(H))
 
 
 def _check_count(name: str, value, least: int) -> None:

@@ -45,16 +45,19 @@ class LogPartition:
         return self.value
 
 
-def exact_log_partition(weights: Weights, n_threads: int) -> LogPartition:
-    """Sum over all states of the smaller layer; the other layer's units are summed in closed form.
+def exact_log_partition(
+    weights: Weights, n_threads: int, over_hidden: bool, bits: bool = True
+) -> LogPartition:
+    """Sum over all states of one layer, of two-valued units; the other layer is summed in closed form.
+
+    bits: the other layer's units have two values as well.
 
     ln Z = ln sum_h exp(b.h + sum_i ln sum_{v_i} exp(v_i (a_i + W_i h))), or with the layers exchanged.
     weights: float64, so that the sum is exact to rounding.
     """
-    hidden_is_smaller = weights.n_units(True) <= weights.n_units(False)
-    sums = sums_of_states(*_in_bits(weights, hidden_is_smaller), n_threads)
+    sums = sums_of_states(*_in_bits(weights, over_hidden), n_threads) if bits else None
     if sums is None:
-        value = _sum_by_logarithms(weights, hidden_is_smaller, n_threads)
+        value = _sum_by_logarithms(weights, over_hidden, n_threads)
     else:
         top = sums[:, 0].max()
         value = float(top + np.log((np.exp(sums[:, 0] - top) * sums[:, 1]).sum()))

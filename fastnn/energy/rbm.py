@@ -5,13 +5,14 @@ from __future__ import annotations
 from numbers import Integral, Real
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastnn._kernels.core import unit_values
 from fastnn._kernels.gibbs import gibbs
-from fastnn._kernels.layers import pseudo_log_likelihoods
+from fastnn._kernels.layers import means_at_rest, pseudo_log_likelihoods
 from fastnn._kernels.train import Trainer
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import (
@@ -37,32 +38,50 @@ from fastnn.energy._fit import (
     run_epochs,
 )
 from fastnn.energy._model import RBMModel
+from fastnn.energy.units import (
+    Gaussian,
+    Potts,
+    bias_of_mean,
+    check_pair,
+    check_sigma,
+    default_rate,
+    group_ranges,
+    pair_rule,
+    unit_name,
+)
 
 # Draws after the fit take another key than those during it.
 _SAMPLING = 0x9E3779B97F4A7C15
-_UNITS = tuple(unit_values())
+_UNITS = tuple(name for name in unit_values() if name != "potts")  # Potts units come with their groups
+_TWO_VALUED = ("bernoulli", "spin")
+# Singular value of the first weights where weights have to stay below 1.
+_START_NORM = 0.3
 # A minibatch's means are fixed-point sums of this many rows at most, with ten bits to spare.
 MAX_ROWS = 1 << 20
 
 
 class RBM(CallbackSupportMixin, RBMModel):
-    """Restricted Boltzmann machine with binary or spin units.
+    """Restricted Boltzmann machine.
 
-    E(v, h) = -a.v - b.h - v'Wh, trained by contrastive divergence or its persistent form [1]_, [2]_
-    with centred gradients [3]_.
+    E(v, h) = -a.v - b.h - v'Wh and what each unit's own law adds, trained by contrastive divergence or its
+    persistent form [1]_, [2]_ with centred gradients [3]_.
 
     Parameters
     ----------
     n_components : int, default=256
         Number of hidden units.
-    visible, hidden : {"bernoulli", "spin"}, default="bernoulli"
-        Units of each layer: states 0 and 1, or -1 and +1.
+    visible, hidden : {"bernoulli", "spin", "gaussian", "poisson", "relu"}, Gaussian or Potts, \
+            default="bernoulli"
+        Units of each layer: states 0 and 1; -1 and +1; real numbers; counts; numbers >= 0; or groups of
+        which one is 1. `fastnn.energy.units` has their laws; ``Gaussian`` also says how wide the visible
+        units are ("gaussian": as wide as the data's columns), ``Potts`` which units make a group.
     method : {"pcd", "cd"}, default="pcd"
         Where the chains of the model start: at their last states, or at the minibatch.
     n_gibbs_steps : int, default=1
         Steps of the chains at each update: the k of CD-k and PCD-k.
-    learning_rate : float, default=0.05
-        Of the first update.
+    learning_rate : float, default=None
+        Of the first update. None: by the units, 0.05 where states are bounded, 0.01 with Gaussian or
+        rectified units, 0.002 with Poisson units.
     learning_rate_schedule : {"constant", "linear", "inverse", "exponential"} or callable, default="linear"
         How the rate goes on in `fit`, d being the part of its updates done: 1 - d, 1 / (1 + 99 d) or 0.01^d
         times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch
@@ -105,7 +124,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         Draw the hidden units that end the chains instead of using their means in the gradient.
     early_stopping : bool or {"pseudo_likelihood", "free_energy_gap"}, default=False
         Stop when this measure of the validation rows has not improved for n_iter_no_change epochs, and
-        keep the best parameters. True: "pseudo_likelihood".
+        keep the best parameters. True: "pseudo_likelihood", or the gap where visible units are not
+        bernoulli or spin.
     validation_fraction : float, default=0.1
         Rows set aside for early stopping where `fit` is not given X_val.
     n_iter_no_change : int, default=5
@@ -113,7 +133,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         What counts as an improvement.
     monitor : tuple of {"reconstruction", "pseudo_likelihood", "free_energy_gap"}
         Measured after each epoch into `history_`, on at most 512 training rows. The gap, mean free
-        energy of validation less training rows, needs validation rows.
+        energy of validation less training rows, needs validation rows; the pseudo-likelihood, by default,
+        is left out where visible units are not bernoulli or spin.
     warm_start : bool, default=False
         Go on from the parameters and chains of the last fit.
     verbose : int, default=0
@@ -130,6 +151,8 @@ class RBM(CallbackSupportMixin, RBMModel):
     intercept_hidden_ : ndarray of shape (n_components,)
     intercept_visible_ : ndarray of shape (n_features,)
         Read-only: assign new arrays to change them.
+    sigma_ : ndarray of shape (n_features,)
+        Standard deviations of Gaussian visible units given the hidden ones.
     history_ : dict of str to list
         "epoch", "time" (seconds), and the monitors.
     n_iter_ : int
@@ -158,11 +181,11 @@ class RBM(CallbackSupportMixin, RBMModel):
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "visible": [StrOptions(set(_UNITS))],
-        "hidden": [StrOptions(set(_UNITS))],
+        "visible": [StrOptions(set(_UNITS)), Gaussian, Potts],
+        "hidden": [StrOptions(set(_UNITS)), Potts],
         "method": [StrOptions({"pcd", "cd"})],
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "learning_rate_schedule": [StrOptions(set(SCHEDULES)), callable],
         "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both")],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
@@ -200,7 +223,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         hidden="bernoulli",
         method="pcd",
         n_gibbs_steps=1,
-        learning_rate=0.05,
+        learning_rate=None,
         learning_rate_schedule="linear",
         batch_size=100,
         n_iter=20,
@@ -265,11 +288,25 @@ class RBM(CallbackSupportMixin, RBMModel):
     def _binarize(self):
         return self.binarize
 
-    def _units(self):
-        return self.visible, self.hidden
-
     def _unit_low(self) -> int:
-        return unit_values()[self.visible][1]
+        return unit_values()[self._units()[0]][1]
+
+    def _layers(self) -> tuple:
+        """What a model that goes on must not change: units, and groups of them."""
+        return tuple(
+            unit if isinstance(unit, Potts) else unit_name(unit) for unit in (self.visible, self.hidden)
+        )
+
+    def _check_units(self, n_features: int, learning: bool) -> None:
+        """ValueError for units that do not go together or with the number of features."""
+        check_pair(*self._units(), learning)
+        for unit in (self.visible, self.hidden):
+            if not isinstance(unit, str):
+                unit.check()
+        group_ranges(self.visible, n_features, "visible")
+        group_ranges(self.hidden, self.n_components, "hidden")
+        if self.binarize is not None and self._valued()[0]:
+            raise ValueError(f"binarize={self.binarize!r} is for visible units of two values")
 
     @classmethod
     def from_parameters(cls, W, a=None, b=None, **params):
@@ -282,7 +319,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         a, b : array-like of shape (n_features,) and (n_components,), default=None
             Biases of the visible and hidden units; None: zero.
         **params
-            Parameters of the constructor, such as `hidden` or `random_state`.
+            Parameters of the constructor, such as `hidden` or `random_state`. The standard deviations of
+            Gaussian visible units are those of ``visible=Gaussian(sigma=...)``, else 1.
 
         Returns
         -------
@@ -302,10 +340,16 @@ class RBM(CallbackSupportMixin, RBMModel):
         b = np.zeros(W.shape[1]) if b is None else check_parameter("b", b)
         rbm = cls(W.shape[1], **params)
         rbm._validate_params()
+        rbm._check_units(W.shape[0], learning=False)
+        rbm._check_normalisable(W.T)
         key = random_key(rbm.random_state)
-        weights = rbm._make_weights(W.T, a, b, check_n_threads(rbm.n_threads))
+        sigma = None
+        if rbm._units()[0] == "gaussian":
+            given = getattr(rbm.visible, "sigma", "data")
+            sigma = check_sigma(1.0 if isinstance(given, str) else given, W.shape[0])
+        weights = rbm._make_weights(W.T, a, b, check_n_threads(rbm.n_threads), sigma=sigma)
         rbm.n_features_in_ = W.shape[0]
-        rbm._training_state = {"key": key, "step": 0, "n_updates": 0, "units": rbm._units()}
+        rbm._training_state = {"key": key, "step": 0, "n_updates": 0, "units": rbm._layers()}
         rbm._adopt(weights, key ^ _SAMPLING)
         return rbm
 
@@ -387,6 +431,8 @@ class RBM(CallbackSupportMixin, RBMModel):
     def score_samples(self, X):
         """Log pseudo-likelihood of each row, sum_i ln P(v_i | the other visible units), exactly.
 
+        For bernoulli and spin visible units; ValueError for others, which have `free_energy`.
+
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
@@ -398,6 +444,10 @@ class RBM(CallbackSupportMixin, RBMModel):
             In nats. Costs n_features evaluations of the free energy a row.
         """
         self._check_fitted()
+        if self._units()[0] not in _TWO_VALUED:
+            raise ValueError(
+                f"the pseudo-likelihood of {self._units()[0]} units has no closed form here; use free_energy"
+            )
         n_threads = check_n_threads(self.n_threads)
         source = self._visible(self._rows(X), self._levels(), n_threads)
         out = np.empty(source.n_rows)
@@ -412,16 +462,24 @@ class RBM(CallbackSupportMixin, RBMModel):
         unknown = set(self.monitor) - set(MONITORS)
         if unknown:
             raise ValueError(f"unknown monitors {sorted(unknown)}; known are {MONITORS}")
+        flips = self._units()[0] in _TWO_VALUED
+        wanted = "pseudo_likelihood" in self.monitor and tuple(self.monitor) != MONITORS
+        if not flips and (wanted or self.early_stopping == "pseudo_likelihood"):
+            raise ValueError(
+                f"the pseudo-likelihood is of bernoulli and spin visible units, not of {self._units()[0]}"
+            )
 
     def _check_range(self, X, n_threads: int) -> None:
+        self._check_units(X.shape[1], learning=True)
         visible_source(
             X,
-            self.visible,
+            self._units()[0],
             None,
             strict=self._strict,
             dtype=real_dtype(X, self._state_dtype),
             n_threads=n_threads,
             keep=False,
+            groups=group_ranges(self.visible, X.shape[1], "visible"),
         )
 
     def _split(self, X, X_val, key: int):
@@ -438,23 +496,40 @@ class RBM(CallbackSupportMixin, RBMModel):
         return X[np.sort(order[n_val:])], X[np.sort(order[:n_val])]
 
     def _initial_parameters(self, X, mean, dtype, key: int):
-        """W (n_features, n_components), a, b; mean: of the visible units."""
+        """W (n_features, n_components), a, b; mean: of the visible units, in units of sigma."""
         rng = np.random.default_rng([key, 0, 2])
-        W = rng.normal(0, 0.01, (X.shape[1], self.n_components)).astype(dtype)
+        W = rng.normal(0, 0.01, (X.shape[1], self.n_components))
+        if pair_rule(*self._units()) == "definite":
+            W *= min(1, _START_NORM / np.linalg.norm(W, 2))
         a = np.zeros(X.shape[1])
         if self.init == "hinton":
-            inside = 1 / (X.shape[0] + 2)
-            if self.visible == "spin":
-                a = np.arctanh(np.clip(mean, -1 + 2 * inside, 1 - 2 * inside))
-            else:
-                p = np.clip(mean, inside, 1 - inside)
-                a = np.log(p / (1 - p))
-        return W, a.astype(dtype), np.zeros(self.n_components, dtype)
+            a = bias_of_mean(self._units()[0], mean, X.shape[0])
+        return W.astype(dtype), a.astype(dtype), np.zeros(self.n_components, dtype)
+
+    def _initial_sigma(self, X, mean) -> np.ndarray | None:
+        """Standard deviations of the visible units: of the data's columns, or as they are given."""
+        if self._units()[0] != "gaussian":
+            return None
+        if issparse(X):
+            squares = np.asarray(X.multiply(X).sum(axis=0, dtype=np.float64)).ravel()
+        else:
+            squares = np.einsum("ij,ij->j", X, X, dtype=np.float64, casting="unsafe")
+        deviations = np.sqrt(np.maximum(squares / X.shape[0] - mean**2, 0))
+        deviations[deviations < 1e-6 * np.abs(mean)] = 0  # a column of one value, but for rounding
+        unit = Gaussian() if self.visible == "gaussian" else self.visible
+        return unit.start(deviations)
+
+    def _sigma_bounds(self, state, sigma) -> tuple[np.ndarray, np.ndarray] | None:
+        """Least and greatest sigma of every visible unit while it is learned; None: it is not."""
+        if getattr(self.visible, "sigma", None) != "learned":
+            return None
+        data = state.setdefault("data_sigma", sigma)
+        return tuple(np.asarray(data, np.float64) * bound for bound in self.visible.bounds)
 
     def _check_same_layers(self) -> None:
         """A model that goes on keeps its layers: whoever changed them wants another model."""
         was = (self.components_.shape[0], *self._training_state["units"])
-        now = (self.n_components, *self._units())
+        now = (self.n_components, *self._layers())
         if was != now:
             names = ("n_components", "visible", "hidden")
             changed = ", ".join(
@@ -477,17 +552,23 @@ class RBM(CallbackSupportMixin, RBMModel):
             self._check_fitted()
             self._check_same_layers()
             W, a, b = self.components_.T, self.intercept_visible_, self.intercept_hidden_
+            sigma = self.sigma_ if self._units()[0] == "gaussian" else None
+            self._check_normalisable(self.components_)
         else:
-            W, a, b = self._initial_parameters(X, mean, dtype, key)
-        weights = self._make_weights(W.T, a, b, n_threads, dtype=dtype)
+            sigma = self._initial_sigma(X, mean)
+            W, a, b = self._initial_parameters(X, mean if sigma is None else mean / sigma, dtype, key)
+        if sigma is not None:
+            mean = mean / sigma
+        weights = self._make_weights(W.T, a, b, n_threads, dtype=dtype, sigma=sigma)
         source = visible_source(
             X,
-            self.visible,
+            self._units()[0],
             self.binarize,
             strict=self._strict,
             dtype=dtype,
             n_threads=n_threads,
             keep=False,
+            groups=group_ranges(self.visible, X.shape[1], "visible"),
         )
         persistent = self.method == "pcd"
         trainer = Trainer(
@@ -508,22 +589,26 @@ class RBM(CallbackSupportMixin, RBMModel):
             key=key,
             n_threads=n_threads,
             binary_data=source.binary,
+            sigma_bounds=self._sigma_bounds(state, sigma),
             state=state,
         )
         if "visible_mean" not in state:
-            trainer.start_offsets(mean, 0.0 if self.hidden == "spin" else 0.5)
+            at_rest = {"bernoulli": 0.5, "spin": 0.0}.get(self._units()[1])
+            trainer.start_offsets(mean, means_at_rest(weights, True) if at_rest is None else at_rest)
         n_updates = n_epochs * -(-X.shape[0] // batch_size)
         schedule = self.learning_rate_schedule if n_updates else "constant"
-        rates = rates_of_fit(self.learning_rate, schedule, max(n_updates, 1))
+        rate = self.learning_rate or default_rate(*self._units())
+        rates = rates_of_fit(rate, schedule, max(n_updates, 1))
         base = self._base(mean, X, trainer, n_epochs)
         return Run(self, trainer, source, batch_size, key, n_threads, rates, base)
 
     def _base(self, mean, X, trainer: Trainer, n_epochs: int) -> np.ndarray:
         """Biases of independent visible units with the data's means, as well as they are known by now."""
-        low, step = unit_values()[self.visible][1:]
-        if n_epochs:
-            return biases_of_means(mean, X.shape[0], low, step)
-        return biases_of_means(trainer.arrays["visible_mean"][: mean.size], MONITOR_ROWS, low, step)
+        n_rows = X.shape[0] if n_epochs else MONITOR_ROWS
+        mean = mean if n_epochs else trainer.arrays["visible_mean"][: mean.size]
+        if self._units()[0] not in _TWO_VALUED:
+            return bias_of_mean(self._units()[0], mean.astype(np.float64), n_rows)
+        return biases_of_means(mean, n_rows, *unit_values()[self._units()[0]][1:])
 
     def _run(self, run: Run, X, X_val, shown: dict) -> None:
         """Train with monitors and early stopping, whatever happens keeping the last good parameters.
@@ -533,10 +618,12 @@ class RBM(CallbackSupportMixin, RBMModel):
         self._adopt(run.weights, run.key ^ _SAMPLING)
         rows = self._monitor_rows(X, run)
         validation = None if X_val is None else self._monitor_rows(X_val, run)
-        monitors = Monitors(self.monitor, rows, validation, run.n_threads)
+        names = [m for m in self.monitor if m != "pseudo_likelihood" or self._units()[0] in _TWO_VALUED]
+        monitors = Monitors(names, rows, validation, run.n_threads)
         stopping = None
         if self.early_stopping:
-            name = "pseudo_likelihood" if self.early_stopping is True else self.early_stopping
+            usual = "pseudo_likelihood" if self._units()[0] in _TWO_VALUED else "free_energy_gap"
+            name = usual if self.early_stopping is True else self.early_stopping
             sign = -1 if name == "free_energy_gap" else 1
             measure = getattr(monitors, name)
             held = validation if name == "pseudo_likelihood" else rows
@@ -567,9 +654,9 @@ class RBM(CallbackSupportMixin, RBMModel):
         if self.binarize != "sample" or run.source.mode < 2:
             return rows
         source = visible_source(
-            rows, self.visible, "sample", strict=False, dtype=run.weights.dtype, n_threads=1
+            rows, self._units()[0], "sample", strict=False, dtype=run.weights.dtype, n_threads=1
         )
-        out = np.empty(rows.shape, np.bool_ if self.visible == "bernoulli" else np.int8)
+        out = np.empty(rows.shape, np.int8 if self._units()[0] == "spin" else np.bool_)
         gibbs(run.weights, source, 0, run.key ^ _SAMPLING, 0, 0, None, out, 1)
         return out
 
@@ -584,6 +671,6 @@ class RBM(CallbackSupportMixin, RBMModel):
 
     def _finish(self, run: Run, n_epochs: int) -> None:
         self._adopt(run.weights, run.key ^ _SAMPLING)
-        self._training_state = {**run.trainer.state(), "key": run.key, "units": self._units()}
+        self._training_state = {**run.trainer.state(), "key": run.key, "units": self._layers()}
         self._training_state["base"] = run.base
         self.n_iter_ = n_epochs
