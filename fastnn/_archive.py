@@ -13,7 +13,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def write(path: str | os.PathLike, content: Any, arrays: list[np.ndarray]) -> No
 @contextmanager
 def _replaced(path: str | os.PathLike) -> Iterator[IO[bytes]]:
     """A new file that takes the place of `path` when all of it has reached the disk, or leaves no trace."""
-    target = os.path.realpath(path)
+    target = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(target)
     new = os.path.join(folder, f".{name}.{os.urandom(4).hex()}.new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -71,7 +71,8 @@ def _replaced(path: str | os.PathLike) -> Iterator[IO[bytes]]:
         raise
     directory = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(directory)  # the new name, too, must survive a loss of power
+        with suppress(OSError):  # some file systems cannot
+            os.fsync(directory)  # the new name, too, must survive a loss of power
     finally:
         os.close(directory)
 
