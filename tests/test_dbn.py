@@ -149,6 +149,20 @@ def test_a_classifier_starts_from_the_layers(unit):
     assert np.abs(first.coefs_[0] - before[0]).max() < 0.1
 
 
+def test_real_data_below_and_other_units_between():
+    """The classifier takes over that Gaussian visible units act by v / sigma; equal machines share units."""
+    rows = (X * np.linspace(0.5, 20, 64)).astype(np.float32)
+    bottom = RBM(visible="gaussian", n_iter=3, monitor=())
+    dbn = DBN((20, 10), [bottom, RBM(n_iter=3, binarize="sample", monitor=())], random_state=0).fit(rows)
+    model = dbn.to_classifier(max_iter=1, learning_rate_init=1e-9, random_state=0).fit(rows, Y)
+    z = dbn.transform(rows) @ model.coefs_[-1] + model.intercepts_[-1]
+    assert_allclose(model.decision_function(rows), z, atol=1e-3)
+    assert dbn.sample(3, 5).dtype == np.float32  # means of Gaussian units
+    alike = DBN((20, 10), RBM(hidden="gaussian", n_iter=1, monitor=()), random_state=0).fit(X)
+    assert alike.rbms_[1].visible == "gaussian"
+    assert alike.to_classifier().activation == "identity"
+
+
 def test_few_labels_need_the_others_pictures():
     """30 labels of 1,797: mean test accuracy over five choices of them, five points or more apart."""
     machine = RBM(n_iter=30, binarize="sample", batch_size=20, monitor=())

@@ -26,9 +26,10 @@ from .softmax import ACTIVATIONS, LOSSES
 cdef int64_t TILE_WORK = 12_000_000
 cdef int64_t SHARED_WORK = 1 << 18
 cdef int64_t MOST_TILES = 16
-# Parameters of a block, which fits in a thread's scratch; columns of a block.
-cdef int64_t BLOCK_SIZE = 1 << 15
-cdef int64_t BLOCK_COLUMNS = 512
+# Parameters of a block, whose gradient stays in the second-level cache until its step; columns of a block.
+# A product packs both its factors, so blocks are square and as large as that allows.
+cdef int64_t BLOCK_SIZE = 1 << 16
+cdef int64_t BLOCK_COLUMNS = 256
 
 
 cdef double batch_weight_of(network *net) noexcept nogil:
@@ -195,12 +196,13 @@ cdef class Network:
 
     cdef _cut_blocks(self):
         cdef dense_layer *layer
-        cdef int64_t which, row0, col0, rows, columns
+        cdef int64_t which, row0, col0, rows, columns, parts
         blocks = []
         for which in range(self.net.n_layers):
             layer = self.net.layers + which
             columns = min(layer.stride, BLOCK_COLUMNS)
-            rows = min(BLOCK_SIZE // columns, padded(ceil_div(layer.n_in, 2), 8))
+            parts = max(2, ceil_div(layer.n_in, BLOCK_SIZE // columns // 8 * 8))
+            rows = padded(ceil_div(layer.n_in, parts), 8)
             for row0 in range(0, layer.n_in, rows):
                 for col0 in range(0, layer.n_out, columns):
                     blocks.append((which, row0, min(row0 + rows, layer.n_in), col0, min(col0 + columns, layer.n_out)))

@@ -19,19 +19,21 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastnn._saving import Savable
 from fastnn.energy import RBM
+from fastnn.energy.units import unit_name
 from fastnn.neural.classifier import MLPClassifier
 
 # What a network calls the mean of a hidden unit given its field; and that mean.
 _ACTIVATIONS = {
     "bernoulli": ("logistic", expit),
     "spin": ("tanh", np.tanh),
+    "gaussian": ("identity", lambda z: z),
 }
 # Units whose states are 0 and 1, or -1 and +1: their means say how to draw them.
 _LOWEST = {"bernoulli": 0, "spin": -1}
 
 
 def _unit(rbm, layer: str) -> str:
-    return getattr(rbm, layer, "bernoulli")
+    return unit_name(getattr(rbm, layer, "bernoulli"))
 
 
 class DBN(Savable, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -120,7 +122,7 @@ class DBN(Savable, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
         """See to it that the units between two layers are of one kind."""
         unit = _unit(below, "hidden")
         if alike and "visible" in layer.get_params():
-            layer.set_params(visible=unit, binarize="sample" if unit in _LOWEST else None)
+            layer.set_params(visible=below.hidden, binarize="sample" if unit in _LOWEST else None)
         if _unit(layer, "visible") != unit:
             raise ValueError(
                 f"a layer's {_unit(layer, 'visible')} visible units are to be the {unit} hidden units below"
@@ -274,12 +276,10 @@ class DBN(Savable, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
                 f"{sorted(_ACTIVATIONS)}"
             )
         name, mean = _ACTIVATIONS[kinds.pop()]
-        layers = [(rbm.components_.T.copy(), rbm.intercept_hidden_.copy()) for rbm in self.rbms_]
+        layers = [_affine(rbm) for rbm in self.rbms_]
         for rbm, (W, b) in zip(self.rbms_, layers, strict=True):
-            rows = np.random.default_rng(0).integers(0, 2, (8, W.shape[0])).astype(W.dtype)
-            if _unit(rbm, "visible") == "spin":
-                rows = 2 * rows - 1
-            if not np.allclose(rbm.transform(rows), mean(rows @ W + b), atol=1e-3):
+            rows = rbm.sample(4, 1, random_state=0).astype(W.dtype)
+            if not np.allclose(rbm.transform(rows), mean(rows @ W + b), rtol=1e-3, atol=1e-3):
                 raise ValueError(
                     f"the hidden means of {_unit(rbm, 'visible')} visible units are not {name}(v W + b)"
                 )
@@ -294,6 +294,14 @@ class DBN(Savable, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "rbms_")
+
+
+def _affine(rbm) -> tuple[np.ndarray, np.ndarray]:
+    """W and b of the hidden fields v W + b: visible units act by v / sigma where they have a sigma."""
+    W = rbm.components_.T
+    sigma = getattr(rbm, "sigma_", None)
+    W = W.copy() if sigma is None else (W / np.asarray(sigma)[:, None]).astype(W.dtype)
+    return W, rbm.intercept_hidden_.copy()
 
 
 def _draw(mean: np.ndarray, unit: str, rng) -> np.ndarray:
