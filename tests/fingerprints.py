@@ -258,5 +258,6 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    makers = {f.__name__: f for f in (models, likelihoods, annealed, hopfield, boltzmann, networks, units, vmath)}
+    kinds = (models, likelihoods, annealed, hopfield, boltzmann, networks, units, vmath)
+    makers = {f.__name__: f for f in kinds}
     print(json.dumps(makers[sys.argv[1]]()))
