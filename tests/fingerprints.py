@@ -207,6 +207,29 @@ def networks() -> dict[str, dict[int, str]]:
     return found
 
 
+def units() -> dict[str, dict[int, str]]:
+    """Draws, means and free energies of every type of unit, given two-valued units on the other side."""
+    rng = np.random.default_rng(2)
+    found = {}
+    for dtype in (np.float32, np.float64):
+        W, a = rng.normal(0, 0.2, (250, 70)).astype(dtype), np.linspace(-6, 4, 250, dtype=dtype)
+        H = rng.integers(0, 2, (90, 70)).astype(np.uint8)
+        for unit in ("gaussian", "poisson", "relu", fastnn.Potts((50, 1, 100, 99))):
+            name = f"{unit if isinstance(unit, str) else 'potts'}, {np.dtype(dtype).name}"
+            new = partial(fastnn.RBM.from_parameters, W, a, visible=unit, random_state=3)
+            turned = partial(fastnn.RBM.from_parameters, W.T, None, a, hidden=unit, random_state=3)
+            found[name] = {
+                n: digest(
+                    new(n_threads=n).sample(300, 0),
+                    new(n_threads=n).inverse_transform(H),
+                    turned(n_threads=n).free_energy(H),
+                    turned(n_threads=n).transform(H),
+                )
+                for n in THREADS
+            }
+    return found
+
+
 def arguments(dtype, n: int = 200_000) -> np.ndarray:
     """Arguments of every size: any bits, the range of exp, around zero, tiny ones."""
     rng = np.random.default_rng(0)
@@ -235,5 +258,6 @@ def vmath() -> dict[str, dict[int, str]]:
 
 
 if __name__ == "__main__":
-    makers = {f.__name__: f for f in (models, likelihoods, annealed, hopfield, boltzmann, networks, vmath)}
+    kinds = (models, likelihoods, annealed, hopfield, boltzmann, networks, units, vmath)
+    makers = {f.__name__: f for f in kinds}
     print(json.dumps(makers[sys.argv[1]]()))

@@ -112,6 +112,14 @@ def test_likelihoods_are_bitwise_the_same(isa):
     assert {name: set(of.values()) for name, of in fingerprints(isa, "likelihoods").items()} == expected
 
 
+@pytest.mark.parametrize("isa", ISAS)
+def test_units_of_every_type_are_bitwise_the_same(isa):
+    skip_unless_it_runs(isa)
+    expected = {name: set(of.values()) for name, of in fingerprints("baseline", "units").items()}
+    assert {len(digests) for digests in expected.values()} == {1}
+    assert {name: set(of.values()) for name, of in fingerprints(isa, "units").items()} == expected
+
+
 def test_the_digests_can_tell_models_apart():
     found = fingerprints("baseline")
     assert len({of_case["1"] for of_case in found.values()}) == len(found)

@@ -263,7 +263,7 @@ RBM_CASES = [
             ("max_norm", -1.0),
             ("max_norm", np.nan),
             ("replace_idle", "yes"),
-            ("visible", "gaussian"),
+            ("visible", "softmax"),
             ("hidden", "softmax"),
             ("init", "zeros"),
             ("binarize", True),

@@ -107,6 +107,20 @@ def test_sklearn_checks_of_rbm_on_scaled_inputs(estimator, check, monkeypatch):
     check(estimator)
 
 
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    checks(
+        RBM(visible="gaussian", **INIT_PARAMS[SklearnBernoulliRBM]),
+        PER_ESTIMATOR_CHECK_PARAMS[SklearnBernoulliRBM],
+        {},
+    ),
+    ids=_get_check_estimator_ids,
+)
+def test_sklearn_checks_of_rbm_of_real_numbers(estimator, check):
+    """Gaussian units take the checks' data as they are."""
+    check(estimator)
+
+
 # --- signature -----------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ E[v | h] = sigma (a + W h).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 from scipy.special import log_ndtr
@@ -57,8 +57,8 @@ class Gaussian(Savable):
     >>> from fastnn import RBM
     >>> from fastnn.energy.units import Gaussian
     >>> X = load_iris().data
-    >>> rbm = RBM(4, visible=Gaussian(sigma="learned"), n_iter=30, random_state=0).fit(X)
-    >>> bool((rbm.sigma_ < X.std(axis=0)).all())
+    >>> rbm = RBM(4, visible=Gaussian(sigma="learned"), n_iter=300, batch_size=10, random_state=0).fit(X)
+    >>> bool(rbm.sigma_.mean() < X.std(axis=0).mean())  # the hidden units explain a part
     True
     """
 
@@ -268,15 +268,13 @@ def _rectified_field(mean: np.ndarray) -> np.ndarray:
     return (low + high) / 2
 
 
-# How fast each pair of layers can safely learn: units whose states are not bounded take smaller steps.
-_RATES = {"bernoulli": 0.05, "spin": 0.05, "potts": 0.05, "gaussian": 0.01, "relu": 0.01, "poisson": 0.002}
+# How fast layers can safely learn: units whose states are not bounded take smaller steps, and smaller ones
+# still where the weights have an edge to keep off.
+_RATES = {"bernoulli": 0.05, "spin": 0.05, "potts": 0.05, "gaussian": 0.01, "relu": 0.02, "poisson": 0.005}
 
 
 def default_rate(visible: str, hidden: str) -> float:
     """The learning rate where none is given."""
+    if pair_rule(visible, hidden) == "definite":
+        return 0.003 if visible == hidden == "gaussian" else 0.001
     return min(_RATES[visible], _RATES[hidden])
-
-
-def is_rate(value) -> bool:
-    """Whether the value is a positive number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < value < np.inf
