@@ -32,8 +32,8 @@ class LikelihoodMixin:
         ----------
         method : {"auto", "exact", "ais", "reverse_ais", "bridge"}, default="auto"
             "exact" sums over all states of a layer of at most 25 bernoulli or spin units, the other layer's
-            in closed form; between Gaussian units it is a determinant. The others need bernoulli or spin units
-            in both layers. "ais" anneals chains from
+            in closed form; between Gaussian units it is a determinant. The others need bernoulli or spin
+            units in both layers. "ais" anneals chains from
             independent visible units to the model [1]_: a mean of weights that is right on average, and in
             practice too low where chains miss a part of the space. "reverse_ais" leads chains from rows of X
             back to independent units [2]_, which errs the other way. "bridge" does both, the reverse chains
@@ -116,7 +116,7 @@ class LikelihoodMixin:
         return found
 
     def _enumerable(self) -> tuple[int, bool, bool]:
-        """Size of the smaller layer of two-valued units, whether it is the hidden one, and whether both are."""
+        """Size of the smaller layer of two-valued units, whether that is the hidden one, whether both are."""
         names, shape = self._units(), self.components_.shape
         layers = [(shape[k], k == 0) for k in (0, 1) if names[1 - k] in ("bernoulli", "spin")]
         if not layers:
