@@ -18,7 +18,7 @@ from fastnn.energy import (
     gibbs_sample,
     parallel_tempering,
 )
-from fastnn.exceptions import DivergenceError, SavedFileError
+from fastnn.exceptions import DivergenceError, LikelihoodWarning, SavedFileError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
@@ -47,6 +47,7 @@ __all__ = [
     "GeneralizedLinearRegressor",
     "HopfieldNetwork",
     "IsingModel",
+    "LikelihoodWarning",
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",

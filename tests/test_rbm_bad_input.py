@@ -257,6 +257,7 @@ RBM_CASES = [
         (f"{name}={value!r}", changed(fit, **{name: value}), ValueError, f"'{name}' parameter")
         for name, value in [
             ("method", "magic"),
+            ("batch_size", "magic"),
             ("learning_rate_schedule", "magic"),
             ("learning_rate_schedule", 0.5),
             ("max_norm", 0),

@@ -120,10 +120,12 @@ def test_long_weights_are_drawn_back(visible, centering, dtype, params):
 
 
 def test_the_bound_holds_to_the_end_of_a_fit():
-    model = fit(max_norm=0.3, learning_rate=0.5, n_iter=20, batch_size=10)
-    free = fit(learning_rate=0.5, n_iter=20, batch_size=10)
+    rows = X.copy()
+    rows[:, 6:] = rows[:, :6]
+    model = fit(rows, max_norm=0.3, learning_rate=0.5, n_iter=60, batch_size=10)
+    free = fit(rows, learning_rate=0.5, n_iter=60, batch_size=10)
     assert np.linalg.norm(model.components_, axis=1).max() < 0.3 * (1 + 1e-6)
-    assert np.linalg.norm(free.components_, axis=1).min() > 0.3
+    assert np.linalg.norm(free.components_, axis=1).min() > 0.6
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -203,6 +205,13 @@ def test_defaults_learn_the_first_time():
     p = np.clip(train.mean(axis=0), 1e-3, 1 - 1e-3)
     apart = (test * np.log(p) + (1 - test) * np.log(1 - p)).sum(axis=1).mean()
     assert model.log_likelihood(test).mean() > apart + 4
+    assert model._training_state["chains"].shape[0] == 100
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(7, 7), (500, 10), (3000, 20), (30_000, 100)])
+def test_automatic_batches(n_rows, size):
+    model = RBM(1, n_iter=1, monitor=()).fit(np.zeros((n_rows, 1), np.uint8))
+    assert model._training_state["n_updates"] == -(-n_rows // size)
 
 
 def test_a_model_and_its_negative_learn_alike():

@@ -25,7 +25,7 @@ def model_draws(exact, n, seed=0):
 
 def log_f(exact, V, beta, reference):
     """ln f_beta(v): the unnormalised law on the way from independent units to the model."""
-    fields = beta * (V @ exact.W + exact.b)
+    reference, fields = np.float64(reference), beta * (V @ exact.W + exact.b)
     return V @ ((1 - beta) * reference + beta * exact.a) + unit_log_partition(exact.hidden, fields).sum(
         axis=1
     )

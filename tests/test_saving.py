@@ -32,7 +32,7 @@ X = (RNG.random((60, 12)) < 0.4).astype(np.float64)
 NAMES = np.array(["ant", "bee", "cow"])[RNG.integers(3, size=60)]
 RING = np.ones((3, 3)) - np.eye(3)
 # Public classes that are no models: results, which belong to the caller, and errors.
-NO_MODELS = {"Samples", "DivergenceError", "SavedFileError"}
+NO_MODELS = {"Samples", "DivergenceError", "LikelihoodWarning", "SavedFileError"}
 QUICK = {"n_iter": 2, "max_iter": 5, "random_state": 0, "n_components": 4, "hidden_layer_sizes": (5,)}
 # Those that need data of another kind than rows of 0 and 1, classes or real targets.
 EXAMPLES = {

@@ -1,6 +1,7 @@
 """Energy-based models: E(v, h) = -a.v - b.h - v'Wh, and E(s) = -b.s - 1/2 s'Ws."""
 
 from fastnn.energy._enumerate import Enumeration
+from fastnn.energy._replicas import Tempered
 from fastnn.energy.bernoulli_rbm import BernoulliRBM
 from fastnn.energy.boltzmann import BoltzmannMachine
 from fastnn.energy.classifier import RBMClassifier
@@ -27,6 +28,7 @@ __all__ = [
     "Potts",
     "RBMClassifier",
     "Samples",
+    "Tempered",
     "Tempering",
     "anneal",
     "gibbs_sample",

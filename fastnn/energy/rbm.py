@@ -58,6 +58,8 @@ _TWO_VALUED = ("bernoulli", "spin")
 _START_NORM = 0.3
 # A minibatch's means are fixed-point sums of this many rows at most, with ten bits to spare.
 MAX_ROWS = 1 << 20
+# batch_size="auto": this many rows where an epoch then has so many updates.
+FULL_BATCH, UPDATES_AN_EPOCH = 100, 150
 
 
 class RBM(CallbackSupportMixin, RBMModel):
@@ -88,12 +90,13 @@ class RBM(CallbackSupportMixin, RBMModel):
         times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch
         up with the model, and is worth more than any other setting. `partial_fit` takes learning_rate as it
         is.
-    batch_size : int, default=100
-        Rows per update; the last batch may be shorter and is weighted by its own size.
+    batch_size : int or "auto", default="auto"
+        Rows per update; the last batch may be shorter and is weighted by its own size. "auto": 100, fewer
+        (10 at least) where an epoch would have less than 150 updates.
     n_iter : int, default=20
         Epochs.
     n_chains : int, default=None
-        Persistent chains (method="pcd"); None: as many as batch_size.
+        Persistent chains (method="pcd"); None: as many as batch_size, 100 if that is "auto".
     optimizer : {"sgd", "adam"}, default="sgd"
     momentum : float in [0, 1), default=0.0
         Of the velocity (sgd) or of the first moment (adam, where 0.9 is usual).
@@ -188,7 +191,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         "n_gibbs_steps": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
         "learning_rate_schedule": [StrOptions(set(SCHEDULES)), callable],
-        "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both")],
+        "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both"), StrOptions({"auto"})],
         "n_iter": [Interval(Integral, 0, None, closed="left")],
         "n_chains": [Interval(Integral, 1, MAX_ROWS, closed="both"), None],
         "optimizer": [StrOptions({"sgd", "adam"})],
@@ -226,7 +229,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         n_gibbs_steps=1,
         learning_rate=None,
         learning_rate_schedule="linear",
-        batch_size=100,
+        batch_size="auto",
         n_iter=20,
         n_chains=None,
         optimizer="sgd",
@@ -395,7 +398,7 @@ class RBM(CallbackSupportMixin, RBMModel):
             X_train, X_val = self._split(X, X_val, key)
             context = self._init_callback_context(max_subtasks=self.n_iter)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            batch_size = min(self.batch_size, X_train.shape[0])
+            batch_size = self._batch_of(X_train.shape[0])
             run = self._start(X_train, key, going_on, batch_size, n_threads, self.n_iter)
         self._run(run, X_train, X_val, {"X": X, "y": y})
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
@@ -575,7 +578,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         trainer = Trainer(
             weights,
             batch_size=batch_size,
-            n_chains=(self.n_chains or self.batch_size) if persistent else 0,
+            n_chains=(self.n_chains or self._chains()) if persistent else 0,
             n_steps=self.n_gibbs_steps,
             sample_visible=persistent if self.sample_visible is None else self.sample_visible,
             sample_last_hidden=self.sample_last_hidden,
@@ -602,6 +605,14 @@ class RBM(CallbackSupportMixin, RBMModel):
         rates = rates_of_fit(rate, schedule, max(n_updates, 1))
         base = self._base(mean, X, trainer, n_epochs)
         return Run(self, trainer, source, batch_size, key, n_threads, rates, base)
+
+    def _batch_of(self, n_rows: int) -> int:
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_rows)
+        return min(n_rows, max(FULL_BATCH // 10, min(FULL_BATCH, n_rows // UPDATES_AN_EPOCH)))
+
+    def _chains(self) -> int:
+        return FULL_BATCH if self.batch_size == "auto" else self.batch_size
 
     def _base(self, mean, X, trainer: Trainer, n_epochs: int) -> np.ndarray:
         """Biases of independent visible units with the data's means, as well as they are known by now."""
