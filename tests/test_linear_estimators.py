@@ -208,7 +208,13 @@ def test_generalized_models_are_scikit_learns(case, solver):
     family, more, other, y = case
     for alpha in (0.0, 0.1):
         for intercept in (True, False):
-            common = {"alpha": alpha, "fit_intercept": intercept, "solver": solver, "tol": 1e-10, "max_iter": 500}
+            common = {
+                "alpha": alpha,
+                "fit_intercept": intercept,
+                "solver": solver,
+                "tol": 1e-10,
+                "max_iter": 500,
+            }
             own = fastnn.GeneralizedLinearRegressor(family, **more, **common).fit(X, y, WEIGHTS)
             other = clone(other).set_params(**common).fit(X, y, WEIGHTS)
             assert_allclose(own.coef_, other.coef_, rtol=1e-5, atol=1e-7)
@@ -280,7 +286,9 @@ def test_bayesian_ridge_is_scikit_learns(shape, weighted):
         assert own.n_iter_ == other.n_iter_
         assert_allclose([own.alpha_, own.lambda_], [other.alpha_, other.lambda_], rtol=1e-8)
         assert_allclose(own.scores_, other.scores_, rtol=1e-9)
-        for a, b in zip(own.predict(rows, return_std=True), other.predict(rows, return_std=True), strict=True):
+        for a, b in zip(
+            own.predict(rows, return_std=True), other.predict(rows, return_std=True), strict=True
+        ):
             assert_allclose(a, b, rtol=1e-6)
 
 

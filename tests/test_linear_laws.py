@@ -230,7 +230,9 @@ def test_bayes_by_hand():
 def test_the_evidence_is_the_density_of_y(n, fit_intercept):
     """With the intercept as one more weight of variance v, times (2 pi v)^1/2, as v grows."""
     rows, y = X[:n], RNG.normal(size=n)
-    model = fastnn.BayesianLinearRegression(noise_variance=0.3, weight_variance=2.0, fit_intercept=fit_intercept)
+    model = fastnn.BayesianLinearRegression(
+        noise_variance=0.3, weight_variance=2.0, fit_intercept=fit_intercept
+    )
     model.fit(rows, y)
     v = 1e6 if fit_intercept else 0.0
     density = multivariate_normal(np.zeros(n), 2 * rows @ rows.T + 0.3 * np.eye(n) + v).logpdf(y)
@@ -261,7 +263,9 @@ def test_rows_may_come_in_parts(weights, far):
     assert_allclose(parts.coef_, whole.coef_, rtol=1e-7, atol=1e-8)
     assert parts.evidence_ == pytest.approx(whole.evidence_, rel=1e-8)
     assert parts.n_samples_seen_ == N
-    assert_allclose(parts.predict(rows, return_std=True)[1], whole.predict(rows, return_std=True)[1], rtol=1e-7)
+    assert_allclose(
+        parts.predict(rows, return_std=True)[1], whole.predict(rows, return_std=True)[1], rtol=1e-7
+    )
 
 
 def test_fewer_rows_than_columns_have_the_same_posterior():

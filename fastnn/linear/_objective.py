@@ -167,4 +167,5 @@ def run_newton_cholesky(objective, coef, *, max_iter, tol, verbose):
         max_iter=max_iter,
         verbose=verbose,
     )
-    return solver.solve(objective.X, None, None), solver.iteration
+    # Several classes without penalty come back as (n_scores, n_features + 1).
+    return solver.solve(objective.X, None, None).ravel(order="F"), solver.iteration

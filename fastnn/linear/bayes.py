@@ -167,7 +167,9 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
             if first and len(rows) < rows.shape[1]:
                 x_mean, y_mean, s, V, xy, yy = decompose_rows(rows, y, weights, self.fit_intercept)
                 self._moments, self._late = None, (rows, y, weights)
-                total, n = float(len(y) if weights is None else weights.sum(dtype=np.float64)), len(y)
+                total, n = float(len(y)), len(y)
+                if weights is not None:
+                    total, n = float(weights.sum(dtype=np.float64)), int(np.count_nonzero(weights))
             else:
                 self._gather(rows, y, weights, first)
                 x_mean, y_mean, S, xy, yy = self._moments.centred(self.fit_intercept)
