@@ -60,7 +60,7 @@ def test_bad_rows(make, y, rows, words):
 
 
 @EVERY
-@pytest.mark.parametrize("spoil", (np.nan, np.inf))
+@pytest.mark.parametrize("spoil", [np.nan, np.inf])
 def test_bad_targets(make, y, spoil):
     y = y.astype(float).copy()
     y[3] = spoil
@@ -86,7 +86,7 @@ def test_bad_weights(make, y, weights, words):
 
 
 @EVERY
-@pytest.mark.parametrize("n_threads", (0, -1, 2.0, "all"))
+@pytest.mark.parametrize("n_threads", [0, -1, 2.0, "all"])
 def test_bad_thread_counts(make, y, n_threads):
     with pytest.raises(ValueError, match="n_threads"):
         make(n_threads=n_threads).fit(X, y)
@@ -159,7 +159,7 @@ def test_targets_out_of_the_familys_range(family, y):
 
 
 @pytest.mark.parametrize(
-    "make", (fastnn.PoissonRegressor, lambda: fastnn.GeneralizedLinearRegressor("poisson"))
+    "make", [fastnn.PoissonRegressor, lambda: fastnn.GeneralizedLinearRegressor("poisson")]
 )
 @pytest.mark.parametrize(
     ("given", "words"),
@@ -219,7 +219,7 @@ def test_values_too_large_are_named():
 # --- odd, but with a right result -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ("lbfgs", "newton-cg", "newton-cholesky", "proximal-newton"))
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cg", "newton-cholesky", "proximal-newton"])
 def test_separable_classes_are_held_by_the_penalty(solver):
     y = (X[:, 0] > 0).astype(int)
     model = fastnn.LogisticRegression(C=10.0, solver=solver, tol=1e-8).fit(X, y)
@@ -235,7 +235,7 @@ def test_separable_classes_without_penalty_end():
     assert model.score(X, y) == 1
 
 
-@pytest.mark.parametrize("odd", ("constant column", "collinear columns", "more columns than rows"))
+@pytest.mark.parametrize("odd", ["constant column", "collinear columns", "more columns than rows"])
 def test_odd_columns_have_scikit_learns_result(odd):
     rows = {
         "constant column": np.column_stack([X, np.full(N, 3.0)]),
@@ -290,7 +290,7 @@ def test_huge_offsets():
     assert model.intercept_ == pytest.approx(plain.intercept_, abs=1e-6)
 
 
-@pytest.mark.parametrize("kind", ("?", "b", "u1", "i8", "f2", "f4", ">f8", "O"))
+@pytest.mark.parametrize("kind", ["?", "b", "u1", "i8", "f2", "f4", ">f8", "O"])
 def test_any_numbers_will_do(kind):
     rows = (RNG.random((N, D)) > 0.5).astype(kind)
     for make, y in MODELS.values():
@@ -309,7 +309,7 @@ def test_sparse_rows_of_any_kind():
         wide.indices, wide.indptr = wide.indices.astype(np.int64), wide.indptr.astype(np.int64)
         assert_allclose(make().fit(wide, y).coef_, expected, atol=1e-7)
     for name in ("ridge", "bayes"):
-        with pytest.raises(TypeError, match="[Ss]parse"):
+        with pytest.raises(TypeError, match=r"[Ss]parse"):
             MODELS[name][0]().fit(sp.csr_array(rows), COUNTS)
 
 

@@ -87,7 +87,7 @@ class Objective:
         return gradient_out, hessian_out, False
 
     def hessian(self, columns=None) -> np.ndarray:
-        """At linearize()'s coefficients, of these features (all if None), in the order of the coefficients."""
+        """At linearize()'s coefficients, of these features (None: all), in the order of coefficients."""
         curvature, K = self.rows.curvature(), self.n_scores
         if K == 1:
             H = self._weighted_gram(columns, curvature[:, 0].astype(np.float64))

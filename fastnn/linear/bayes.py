@@ -25,8 +25,8 @@ _LEAST_SHARE = 1e-14  # of y's variance: what noise and weights may fall to
 class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
     """Linear regression on any basis, with its posterior in closed form.
 
-    y = w'phi(x) + b + noise, noise ~ N(0, s^2), prior w ~ N(0, t^2 I), b flat. With rows Phi, centred if there is
-    an intercept,
+    y = w'phi(x) + b + noise, noise ~ N(0, s^2), prior w ~ N(0, t^2 I), b flat. With rows Phi, centred if
+    there is an intercept,
 
         A = Phi'Phi / s^2 + I / t^2,   posterior w ~ N(A^-1 Phi'y / s^2, A^-1)
 
@@ -212,7 +212,9 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
         least = max(_LEAST_SHARE * yy / max(total, 1e-300), 1e-300)
         noise = self.noise_variance or max(yy / max(free, 1), least)
         spread = self.weight_variance or max(yy / max(s.sum(), 1e-300), least)
-        for n_iter in range(1, self.max_iter + 1):
+        n_iter = 0
+        while n_iter < self.max_iter:
+            n_iter += 1
             along, residual = ridge.at(noise / spread)
             gamma = float(np.sum(s / (s + noise / spread)))
             before = noise, spread

@@ -31,7 +31,8 @@ _NEWTON_SIZE = 300  # coefficients up to which "auto" takes whole Hessians
 class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
     """Regression on the mean of an exponential family.
 
-    p(y; eta) = b(y) exp((eta T(y) - a(eta)) / phi), mean = a'(eta) = g^-1(x'w + b + offset), found by minimising
+    p(y; eta) = b(y) exp((eta T(y) - a(eta)) / phi), mean = a'(eta) = g^-1(x'w + b + offset), found by
+    minimising
 
         mean of deviance/2 + alpha (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|_2^2)
 
@@ -83,8 +84,8 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
 
     References
     ----------
-    McCullagh, Nelder, "Generalized Linear Models", 1989. Jorgensen, "Exponential dispersion models", J. R. Stat.
-    Soc. B 49, 1987.
+    McCullagh, Nelder, "Generalized Linear Models", 1989. Jorgensen, "Exponential dispersion models", J. R.
+    Stat. Soc. B 49, 1987.
 
     Examples
     --------
@@ -243,8 +244,8 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
             W = np.atleast_2d(self.coef_)
             if W.shape != (K, n_features):
                 raise ValueError(
-                    f"the last fit had coefficients of shape {W.shape}, this one needs {(K, n_features)}: use "
-                    "warm_start=False"
+                    f"the last fit had coefficients of shape {W.shape}, this one needs {(K, n_features)}: "
+                    "use warm_start=False"
                 )
             W = np.column_stack([W, np.reshape(self.intercept_, (K, 1))]) if self.fit_intercept else W
             return W.T.astype(np.float64).ravel()

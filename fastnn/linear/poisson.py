@@ -28,7 +28,7 @@ from fastnn.linear._objective import (
 class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
     """Poisson regression with log link; a drop-in for scikit-learn's, which it inherits from.
 
-    ln E[y given x] = x'w + b + offset + ln exposure, found by minimising half the mean deviance + alpha/2 |w|^2.
+    ln E[y given x] = x'w + b + offset + ln exposure, found by minimising mean deviance/2 + alpha/2 |w|^2.
 
     Parameters
     ----------
