@@ -83,7 +83,9 @@ class BuildMatrix(build_ext):
             )
         quiet = [flag for flag in GCC_ONLY if _accepts(compiler, ["-Werror", flag], EMPTY)]
         objects = compile_rooms(compiler, FLAGS + quiet, Path(self.build_temp) / "rooms")
-        translated = cythonize(self.extensions, compiler_directives=DIRECTIVES, build_dir="build/cython")
+        translated = cythonize(
+            self.extensions, compiler_directives=DIRECTIVES, build_dir="build/cython"
+        )
         for extension, twin in zip(self.extensions, translated, strict=True):
             extension.sources = twin.sources
             if extension.name.endswith(".core"):
