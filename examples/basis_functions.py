@@ -1,7 +1,8 @@
 """Basis functions and the bias trick: what no line separates, a line in phi(x) = (x, x^2) does.
 
 Class 1 lies between two groups of class 0 on a line: 1 / (1 + exp(-(w x + b))) has one threshold,
-w x + v x^2 + b has two. The rule of the slides, w <- w + rate (y - h(x)) x, ends where the closed methods end.
+w x + v x^2 + b has two. The rule of the slides, w <- w + rate (y - h(x)) x, ends where the
+other methods end.
 """
 
 import matplotlib.pyplot as plt

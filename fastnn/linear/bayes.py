@@ -172,9 +172,10 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
                     total, n = float(weights.sum(dtype=np.float64)), int(np.count_nonzero(weights))
             else:
                 self._gather(rows, y, weights, first)
-                x_mean, y_mean, S, xy, yy = self._moments.centred(self.fit_intercept)
+                moments = Moments(*self._moments)
+                x_mean, y_mean, S, xy, yy = moments.centred(self.fit_intercept)
                 s, V = decompose(S)
-                total, n = self._moments.total, self._moments.n_rows
+                total, n = moments.total, moments.n_rows
         self._solve(n, total, s, V, xy, yy)
         self._x_mean, self._total, self.n_samples_seen_ = x_mean, total, n
         self.coef_ = self.coef_.astype(rows.dtype)
@@ -184,11 +185,13 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
     def _gather(self, rows, y, weights, first: bool) -> None:
         """Add the rows to the moments."""
         n_threads = check_n_threads(self.n_threads)
-        before = None if first else self._moments
-        if not first and before is None:
-            before = Moments.of(*self._late, n_threads)
+        before = None
+        if not first:
+            late = self._moments is None
+            before = Moments.of(*self._late, n_threads) if late else Moments(*self._moments)
         moments = Moments.of(rows, y, weights, n_threads, like=before)
-        self._moments, self._late = moments if before is None else before + moments, None
+        moments = moments if before is None else before + moments
+        self._moments, self._late = (moments.sums, moments.shift, moments.y_shift, moments.n_rows), None
 
     def _basis(self, X, fit: bool) -> np.ndarray:
         """Rows of the basis; ValueError for what are no such rows."""

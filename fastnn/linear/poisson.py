@@ -192,3 +192,12 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
         mean = super().predict(X)
         shift = check_offset(len(mean), mean.dtype, "log", offset, exposure)
         return mean if shift is None else mean * np.exp(shift)
+
+    def __getstate__(self):
+        # What the parent class predicts with, the same for every model.
+        return {name: value for name, value in super().__getstate__().items() if name != "_base_loss"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "coef_"):
+            self._base_loss = self._get_loss()
