@@ -189,6 +189,8 @@ def _drop_in(name: str, what: str, limit: float, **model: Any) -> Case:
 def _packed_limit(size: Size) -> float:
     """The packed states, and the model in a form for the kernel: some 200 bytes a unit of six partners."""
     return size["side"] ** 3 * (size["n_reads"] / 8 + 200)
+
+
 def _logistic(name: str, what: str, targets: tuple[Target, ...], **size: Any) -> Case:
     """Tolerances are such that each solver comes within 1e-6 of the optimum."""
     newton = {"solver": "newton-cg"}
@@ -477,6 +479,7 @@ CASES = table(
             unit="B",
             fresh=True,
             prepare=ising.model,
+        ),
         _logistic(
             "logistic",
             "logistic regression, 50,000 x 100, ten classes, float64, L-BFGS",
