@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import hopfield, ising, likelihood, networks, rbm, system, units
+from bench import hopfield, ising, likelihood, networks, rbm, regression, system, units
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -189,6 +189,39 @@ def _drop_in(name: str, what: str, limit: float, **model: Any) -> Case:
 def _packed_limit(size: Size) -> float:
     """The packed states, and the model in a form for the kernel: some 200 bytes a unit of six partners."""
     return size["side"] ** 3 * (size["n_reads"] / 8 + 200)
+
+
+def _logistic(name: str, what: str, targets: tuple[Target, ...], **size: Any) -> Case:
+    """Tolerances are such that each solver comes within 1e-6 of the optimum."""
+    newton = {"solver": "newton-cg"}
+    return Case(
+        name,
+        what,
+        {
+            "fastnn": Party(regression.fastnn_logistic),
+            "fastnn newton-cg": Party(regression.fastnn_logistic, size=newton),
+            "sklearn": Party(regression.sklearn_logistic),
+            "sklearn newton-cg": Party(regression.sklearn_logistic, size=newton),
+        },
+        size={"solver": "lbfgs", "tol": 1e-4, **size},
+        tiny={"n_rows": 200, "n_features": 8, "n_classes": 3, "tol": 1e-7},
+        targets=targets,
+        prepare=regression.classes,
+        check=regression.check_logistic,
+    )
+
+
+def _counts(name: str, what: str, target: float, ours: Any, theirs: Any, check: Any) -> Case:
+    return Case(
+        name,
+        what,
+        {"fastnn": Party(ours), "sklearn": Party(theirs)},
+        size={"n_rows": 50_000, "n_features": 100},
+        tiny={"n_rows": 500, "n_features": 3},
+        targets=(Target("sklearn", target),),
+        prepare=regression.counts,
+        check=check,
+    )
 
 
 CASES = table(
@@ -446,6 +479,63 @@ CASES = table(
             unit="B",
             fresh=True,
             prepare=ising.model,
+        ),
+        _logistic(
+            "logistic",
+            "logistic regression, 50,000 x 100, ten classes, float64, L-BFGS",
+            (Target("sklearn", 20), Target("sklearn newton-cg", 8)),
+            n_rows=50_000,
+            n_features=100,
+            n_classes=10,
+        ),
+        _logistic(
+            "logistic_single",
+            "the same in float32",
+            (Target("sklearn", 30),),
+            n_rows=50_000,
+            n_features=100,
+            n_classes=10,
+            dtype="float32",
+        ),
+        Case(
+            "logistic_adult",
+            "logistic regression of two classes, 32,561 sparse rows, 123 features, 14 ones a row",
+            {"fastnn": Party(regression.fastnn_logistic), "sklearn": Party(regression.sklearn_logistic)},
+            size={"n_rows": 32_561, "n_features": 123, "solver": "lbfgs", "tol": 1e-5},
+            tiny={"n_rows": 300, "n_features": 30, "tol": 1e-7},
+            targets=(Target("sklearn", 3),),
+            prepare=regression.adult,
+            check=regression.check_logistic,
+        ),
+        Case(
+            "logistic_l1_path",
+            "twenty L1 penalties, 10,000 pictures of 784, two classes; all models within 1e-6 of the optimum",
+            {
+                "fastnn": Party(regression.fastnn_path),
+                "liblinear": Party(regression.liblinear_path),
+                "saga": Party(regression.saga_path),
+            },
+            size={"n_rows": 10_000, "n_features": 784, "n_penalties": 20},
+            tiny={"n_rows": 300, "n_features": 20, "n_penalties": 3},
+            targets=(Target("liblinear", 3), Target("saga", 3)),
+            prepare=regression.two_digits,
+            check=regression.check_path,
+        ),
+        _counts(
+            "poisson",
+            "Poisson regression, 50,000 x 100, L-BFGS",
+            4,
+            regression.fastnn_poisson,
+            regression.sklearn_poisson,
+            regression.check_poisson,
+        ),
+        _counts(
+            "bayesian_ridge",
+            "Bayesian ridge regression, 50,000 x 100",
+            25,
+            regression.fastnn_bayes,
+            regression.sklearn_bayes,
+            regression.check_evidence,
         ),
     )
 )

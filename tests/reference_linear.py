@@ -64,7 +64,11 @@ def stochastic_pass(X, order, labels, weights, rate, decay, W):
     for i in order:
         x = np.append(X[i], 1.0)
         z = W @ x
-        gap = labels[i] - expit(z) if len(W) == 1 else (np.arange(len(W)) == labels[i]) - np.exp(z - logsumexp(z))
+        gap = (
+            labels[i] - expit(z)
+            if len(W) == 1
+            else (np.arange(len(W)) == labels[i]) - np.exp(z - logsumexp(z))
+        )
         W[:, :-1] *= 1 - rate * decay
         W += rate * weights[i] * np.outer(gap, x)
     return W

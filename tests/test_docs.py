@@ -19,6 +19,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
     if not module.name.startswith("fastnn._kernels") and not module.name.endswith("__main__")
 )
+<<<<<<< HEAD
 PUBLIC = (
     "fastnn",
     "fastnn.energy",
@@ -27,6 +28,9 @@ PUBLIC = (
     "fastnn.neural",
     "fastnn.plot",
 )
+=======
+PUBLIC = ("fastnn", "fastnn.energy", "fastnn.functional", "fastnn.linear", "fastnn.neural", "fastnn.plot")
+>>>>>>> 525cd27 (Examples, benchmarks and notes of the linear models)
 
 
 def described():

@@ -126,8 +126,8 @@ def test_defaults_stop_where_scikit_learn_stops(solver, K):
     assert_allclose(own.coef_, other.coef_, rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("K", (2, 3))
-@pytest.mark.parametrize("l1_ratio", (1.0, 0.4))
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.4])
 def test_sparse_models_are_sagas(K, l1_ratio):
     y = CLASSES[K]
     own = fastnn.LogisticRegression(solver="proximal-newton", C=0.1, l1_ratio=l1_ratio, tol=1e-10).fit(X, y)
@@ -147,7 +147,7 @@ def test_the_deprecated_penalty_says_so_and_works(params, value):
     assert_array_equal(own.coef_, other.coef_)
 
 
-@pytest.mark.parametrize("name", ("LogisticRegression", "PoissonRegressor"))
+@pytest.mark.parametrize("name", ["LogisticRegression", "PoissonRegressor"])
 def test_a_warm_start_goes_on(name):
     y = CLASSES[3] if name == "LogisticRegression" else RNG.poisson(np.exp(X[:, 0]))
     model = ours(name)(warm_start=True, tol=1e-8).fit(X, y)
@@ -176,8 +176,8 @@ def test_the_stochastic_rule_is_the_slides():
     assert_allclose(model.intercept_[0], b, rtol=1e-10)
 
 
-@pytest.mark.parametrize("K", (2, 3))
-@pytest.mark.parametrize("rows", (X, sp.csr_array(X), X.astype(np.float32)), ids=("dense", "csr", "float32"))
+@pytest.mark.parametrize("K", [2, 3])
+@pytest.mark.parametrize("rows", [X, sp.csr_array(X), X.astype(np.float32)], ids=("dense", "csr", "float32"))
 def test_the_stochastic_rule_nears_the_optimum(K, rows):
     y = CLASSES[K]
     model = fastnn.LogisticRegression(
@@ -202,13 +202,19 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("solver", ("lbfgs", "newton-cholesky"))
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cholesky"])
 @pytest.mark.parametrize("case", FAMILIES.values(), ids=FAMILIES)
 def test_generalized_models_are_scikit_learns(case, solver):
     family, more, other, y = case
     for alpha in (0.0, 0.1):
         for intercept in (True, False):
-            common = {"alpha": alpha, "fit_intercept": intercept, "solver": solver, "tol": 1e-10, "max_iter": 500}
+            common = {
+                "alpha": alpha,
+                "fit_intercept": intercept,
+                "solver": solver,
+                "tol": 1e-10,
+                "max_iter": 500,
+            }
             own = fastnn.GeneralizedLinearRegressor(family, **more, **common).fit(X, y, WEIGHTS)
             other = clone(other).set_params(**common).fit(X, y, WEIGHTS)
             assert_allclose(own.coef_, other.coef_, rtol=1e-5, atol=1e-7)
@@ -217,8 +223,8 @@ def test_generalized_models_are_scikit_learns(case, solver):
             assert own.score(X, y, WEIGHTS) == pytest.approx(other.score(X, y, WEIGHTS), rel=1e-7)
 
 
-@pytest.mark.parametrize("solver", ("lbfgs", "newton-cholesky"))
-@pytest.mark.parametrize("rows", (X, np.asfortranarray(X), sp.csr_array(X), sp.csc_array(X)), ids="CF12")
+@pytest.mark.parametrize("solver", ["lbfgs", "newton-cholesky"])
+@pytest.mark.parametrize("rows", [X, np.asfortranarray(X), sp.csr_array(X), sp.csc_array(X)], ids="CF12")
 def test_poisson_is_scikit_learns(rows, solver):
     for weights in (None, WEIGHTS):
         own, other = fit_pair("PoissonRegressor", COUNTS, rows, weights, solver=solver, alpha=0.1, tol=1e-9)
@@ -265,7 +271,7 @@ def test_an_exposure_is_a_weighted_rate():
 
 
 @pytest.mark.parametrize("shape", [(120, 8), (30, 100), (50, 50), (40, 1)], ids=str)
-@pytest.mark.parametrize("weighted", (False, True))
+@pytest.mark.parametrize("weighted", [False, True])
 def test_bayesian_ridge_is_scikit_learns(shape, weighted):
     rng = np.random.default_rng(3)
     for fit_intercept in (True, False):
@@ -280,7 +286,9 @@ def test_bayesian_ridge_is_scikit_learns(shape, weighted):
         assert own.n_iter_ == other.n_iter_
         assert_allclose([own.alpha_, own.lambda_], [other.alpha_, other.lambda_], rtol=1e-8)
         assert_allclose(own.scores_, other.scores_, rtol=1e-9)
-        for a, b in zip(own.predict(rows, return_std=True), other.predict(rows, return_std=True), strict=True):
+        for a, b in zip(
+            own.predict(rows, return_std=True), other.predict(rows, return_std=True), strict=True
+        ):
             assert_allclose(a, b, rtol=1e-6)
 
 

@@ -43,7 +43,7 @@ def problem(kind, K, power, seed=0):
 
 
 @EVERY_KIND
-@pytest.mark.parametrize("rows", (X, sp.csr_array(np.where(X > 0, X, 0))), ids=("dense", "csr"))
+@pytest.mark.parametrize("rows", [X, sp.csr_array(np.where(X > 0, X, 0))], ids=("dense", "csr"))
 def test_slopes_are_those_of_the_loss(kind, K, power, rows):
     y, W = problem(kind, K, power)
     dense = rows.toarray() if sp.issparse(rows) else rows
@@ -125,7 +125,7 @@ def test_coordinate_descent_is_its_twin():
     assert violations(found, gradient + H @ (found - w), l1).max() < 1e-12
 
 
-@pytest.mark.parametrize("K", (1, 3))
+@pytest.mark.parametrize("K", [1, 3])
 def test_the_stochastic_rule_is_its_twin(K):
     labels, order = RNG.integers(0, max(K, 2), N), RNG.permutation(N)
     W = RNG.normal(size=(K, D + 1))
@@ -139,7 +139,7 @@ def test_the_stochastic_rule_is_its_twin(K):
 # --- families -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("power", (-1, 0, 1, 1.3, 2, 2.5, 3))
+@pytest.mark.parametrize("power", [-1, 0, 1, 1.3, 2, 2.5, 3])
 def test_the_mean_of_a_tweedie_family_is_the_slope_of_its_partition(power):
     check_family(Tweedie(power))
 
@@ -172,7 +172,7 @@ def test_deviances_are_losses_less_the_best_loss(family):
 
 
 def test_canonical_links_make_x_w_the_natural_parameter():
-    for family in map(lambda f: f(), FAMILIES.values()):
+    for family in (f() for f in FAMILIES.values()):
         if family.name in ("tweedie", "multinomial"):
             continue
         for eta in family.etas:
@@ -225,12 +225,14 @@ def test_bayes_by_hand():
     assert_allclose(model.predict([[4], [2]], return_cov=True)[1], [[2, 0.5], [0.5, 1.25]])
 
 
-@pytest.mark.parametrize("n", (60, 4))
-@pytest.mark.parametrize("fit_intercept", (True, False))
+@pytest.mark.parametrize("n", [60, 4])
+@pytest.mark.parametrize("fit_intercept", [True, False])
 def test_the_evidence_is_the_density_of_y(n, fit_intercept):
     """With the intercept as one more weight of variance v, times (2 pi v)^1/2, as v grows."""
     rows, y = X[:n], RNG.normal(size=n)
-    model = fastnn.BayesianLinearRegression(noise_variance=0.3, weight_variance=2.0, fit_intercept=fit_intercept)
+    model = fastnn.BayesianLinearRegression(
+        noise_variance=0.3, weight_variance=2.0, fit_intercept=fit_intercept
+    )
     model.fit(rows, y)
     v = 1e6 if fit_intercept else 0.0
     density = multivariate_normal(np.zeros(n), 2 * rows @ rows.T + 0.3 * np.eye(n) + v).logpdf(y)
@@ -250,8 +252,8 @@ def test_the_variances_chosen_have_the_greatest_evidence():
             assert given.evidence_ <= best + 1e-12 * abs(best)
 
 
-@pytest.mark.parametrize("weights", (None, WEIGHTS))
-@pytest.mark.parametrize("far", (0.0, 1e6))
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("far", [0.0, 1e6])
 def test_rows_may_come_in_parts(weights, far):
     rows, y = X + far, X @ np.arange(D) + RNG.normal(size=N) + far
     whole = fastnn.BayesianLinearRegression().fit(rows, y, weights)
@@ -261,7 +263,9 @@ def test_rows_may_come_in_parts(weights, far):
     assert_allclose(parts.coef_, whole.coef_, rtol=1e-7, atol=1e-8)
     assert parts.evidence_ == pytest.approx(whole.evidence_, rel=1e-8)
     assert parts.n_samples_seen_ == N
-    assert_allclose(parts.predict(rows, return_std=True)[1], whole.predict(rows, return_std=True)[1], rtol=1e-7)
+    assert_allclose(
+        parts.predict(rows, return_std=True)[1], whole.predict(rows, return_std=True)[1], rtol=1e-7
+    )
 
 
 def test_fewer_rows_than_columns_have_the_same_posterior():
@@ -321,7 +325,7 @@ def test_a_basis_is_a_function_or_a_transformer():
 # --- stopping -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("solver", ("lbfgs", "proximal-newton", "sgd"))
+@pytest.mark.parametrize("solver", ["lbfgs", "proximal-newton", "sgd"])
 def test_ctrl_c_ends_a_fit_and_keeps_the_last_model(solver):
     rng = np.random.default_rng(0)
     rows, y = rng.normal(size=(40_000, 200)), rng.integers(0, 20, 40_000)

@@ -23,7 +23,7 @@ class Moments:
     sums: np.ndarray
     shift: np.ndarray
     y_shift: float
-    n_rows: int
+    n_rows: int  # of any weight
 
     @classmethod
     def of(cls, X, y, weights, n_threads: int, like: Moments | None = None) -> Moments:
@@ -44,7 +44,7 @@ class Moments:
         if not np.isfinite(sums).all():
             assert_all_finite(X, input_name="X")
             raise ValueError("X or y holds values too large to be squared: rescale them")
-        return cls(sums, shift, y_shift, len(X))
+        return cls(sums, shift, y_shift, len(X) if weights is None else int(np.count_nonzero(weights)))
 
     def __add__(self, other: Moments) -> Moments:
         return Moments(self.sums + other.sums, self.shift, self.y_shift, self.n_rows + other.n_rows)

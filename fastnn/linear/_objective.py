@@ -87,7 +87,7 @@ class Objective:
         return gradient_out, hessian_out, False
 
     def hessian(self, columns=None) -> np.ndarray:
-        """At linearize()'s coefficients, of these features (all if None), in the order of the coefficients."""
+        """At linearize()'s coefficients, of these features (None: all), in the order of coefficients."""
         curvature, K = self.rows.curvature(), self.n_scores
         if K == 1:
             H = self._weighted_gram(columns, curvature[:, 0].astype(np.float64))
@@ -167,4 +167,5 @@ def run_newton_cholesky(objective, coef, *, max_iter, tol, verbose):
         max_iter=max_iter,
         verbose=verbose,
     )
-    return solver.solve(objective.X, None, None), solver.iteration
+    # Several classes without penalty come back as (n_scores, n_features + 1).
+    return solver.solve(objective.X, None, None).ravel(order="F"), solver.iteration

@@ -25,9 +25,9 @@ def run_proximal_newton(objective, coef, l1_strength, *, max_iter, tol):
 
     Each step minimises the quadratic model with the L1 term exactly, by coordinate descent on the Hessian of
     a working set: the coefficients that are not zero and those that want to leave zero most (Lee, Sun,
-    Saunders, "Proximal Newton-type methods for minimizing composite functions", SIAM J. Optim. 24, 2014; Yuan,
-    Ho, Lin, "An improved GLMNET for L1-regularized logistic regression", JMLR 13, 2012). It ends where no
-    optimality condition is violated by more than tol.
+    Saunders, "Proximal Newton-type methods for minimizing composite functions", SIAM J. Optim. 24, 2014;
+    Yuan, Ho, Lin, "An improved GLMNET for L1-regularized logistic regression", JMLR 13, 2012). It ends where
+    no optimality condition is violated by more than tol.
     """
     K, l1 = objective.n_scores, np.full(objective.size, float(l1_strength))
     if objective.fit_intercept:
@@ -38,8 +38,8 @@ def run_proximal_newton(objective, coef, l1_strength, *, max_iter, tol):
     while (far := violations(coef, gradient, l1)).max() > tol:
         if n_iter == max_iter:
             warnings.warn(
-                f"The proximal Newton method did not converge in {max_iter} iterations (an optimality condition "
-                f"is violated by {far.max():.2g} > tol={tol:g}): increase max_iter",
+                f"The proximal Newton method did not converge in {max_iter} iterations (an optimality "
+                f"condition is violated by {far.max():.2g} > tol={tol:g}): increase max_iter",
                 ConvergenceWarning,
                 stacklevel=5,
             )

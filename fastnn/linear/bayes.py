@@ -25,8 +25,8 @@ _LEAST_SHARE = 1e-14  # of y's variance: what noise and weights may fall to
 class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
     """Linear regression on any basis, with its posterior in closed form.
 
-    y = w'phi(x) + b + noise, noise ~ N(0, s^2), prior w ~ N(0, t^2 I), b flat. With rows Phi, centred if there is
-    an intercept,
+    y = w'phi(x) + b + noise, noise ~ N(0, s^2), prior w ~ N(0, t^2 I), b flat. With rows Phi, centred if
+    there is an intercept,
 
         A = Phi'Phi / s^2 + I / t^2,   posterior w ~ N(A^-1 Phi'y / s^2, A^-1)
 
@@ -167,12 +167,15 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
             if first and len(rows) < rows.shape[1]:
                 x_mean, y_mean, s, V, xy, yy = decompose_rows(rows, y, weights, self.fit_intercept)
                 self._moments, self._late = None, (rows, y, weights)
-                total, n = float(len(y) if weights is None else weights.sum(dtype=np.float64)), len(y)
+                total, n = float(len(y)), len(y)
+                if weights is not None:
+                    total, n = float(weights.sum(dtype=np.float64)), int(np.count_nonzero(weights))
             else:
                 self._gather(rows, y, weights, first)
-                x_mean, y_mean, S, xy, yy = self._moments.centred(self.fit_intercept)
+                moments = Moments(*self._moments)
+                x_mean, y_mean, S, xy, yy = moments.centred(self.fit_intercept)
                 s, V = decompose(S)
-                total, n = self._moments.total, self._moments.n_rows
+                total, n = moments.total, moments.n_rows
         self._solve(n, total, s, V, xy, yy)
         self._x_mean, self._total, self.n_samples_seen_ = x_mean, total, n
         self.coef_ = self.coef_.astype(rows.dtype)
@@ -182,11 +185,13 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
     def _gather(self, rows, y, weights, first: bool) -> None:
         """Add the rows to the moments."""
         n_threads = check_n_threads(self.n_threads)
-        before = None if first else self._moments
-        if not first and before is None:
-            before = Moments.of(*self._late, n_threads)
+        before = None
+        if not first:
+            late = self._moments is None
+            before = Moments.of(*self._late, n_threads) if late else Moments(*self._moments)
         moments = Moments.of(rows, y, weights, n_threads, like=before)
-        self._moments, self._late = moments if before is None else before + moments, None
+        moments = moments if before is None else before + moments
+        self._moments, self._late = (moments.sums, moments.shift, moments.y_shift, moments.n_rows), None
 
     def _basis(self, X, fit: bool) -> np.ndarray:
         """Rows of the basis; ValueError for what are no such rows."""
@@ -210,7 +215,9 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
         least = max(_LEAST_SHARE * yy / max(total, 1e-300), 1e-300)
         noise = self.noise_variance or max(yy / max(free, 1), least)
         spread = self.weight_variance or max(yy / max(s.sum(), 1e-300), least)
-        for n_iter in range(1, self.max_iter + 1):
+        n_iter = 0
+        while n_iter < self.max_iter:
+            n_iter += 1
             along, residual = ridge.at(noise / spread)
             gamma = float(np.sum(s / (s + noise / spread)))
             before = noise, spread

@@ -77,7 +77,7 @@ class Family:
         raise NotImplementedError
 
     def link(self, name: str) -> Link:
-        """ValueError for a link that the family does not have; "auto" is the default, "canonical" that one."""
+        """ValueError for a link that the family lacks; "auto" is the default, "canonical" that one."""
         name = {"auto": next(iter(self.links)), "canonical": self.canonical}.get(name, name)
         if name not in self.links:
             raise ValueError(f"family {self.name!r} has the links {', '.join(self.links)}; got link={name!r}")
@@ -143,7 +143,7 @@ class Poisson(Family):
 
 
 class Gamma(Family):
-    """T = y > 0, a = -ln(-eta), eta = -1/mean < 0; the canonical link leaves that domain easily, hence log."""
+    """T = y > 0, a = -ln(-eta), eta = -1/mean < 0; the canonical link easily leaves that domain."""
 
     name, canonical, power = "gamma", "inverse", 2.0
     links = {"log": "power", "inverse": "inverse"}

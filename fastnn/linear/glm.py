@@ -22,7 +22,7 @@ from fastnn.linear._objective import (
     run_newton_cholesky,
 )
 from fastnn.linear._proximal import run_proximal_newton
-from fastnn.linear.families import FAMILIES, Family, Tweedie
+from fastnn.linear.families import FAMILIES, Family, Link, Tweedie
 
 _REALS = [np.float64, np.float32]
 _NEWTON_SIZE = 300  # coefficients up to which "auto" takes whole Hessians
@@ -31,7 +31,8 @@ _NEWTON_SIZE = 300  # coefficients up to which "auto" takes whole Hessians
 class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
     """Regression on the mean of an exponential family.
 
-    p(y; eta) = b(y) exp((eta T(y) - a(eta)) / phi), mean = a'(eta) = g^-1(x'w + b + offset), found by minimising
+    p(y; eta) = b(y) exp((eta T(y) - a(eta)) / phi), mean = a'(eta) = g^-1(x'w + b + offset), found by
+    minimising
 
         mean of deviance/2 + alpha (l1_ratio |w|_1 + (1 - l1_ratio)/2 |w|_2^2)
 
@@ -83,8 +84,8 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
 
     References
     ----------
-    McCullagh, Nelder, "Generalized Linear Models", 1989. Jorgensen, "Exponential dispersion models", J. R. Stat.
-    Soc. B 49, 1987.
+    McCullagh, Nelder, "Generalized Linear Models", 1989. Jorgensen, "Exponential dispersion models", J. R.
+    Stat. Soc. B 49, 1987.
 
     Examples
     --------
@@ -199,7 +200,7 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
             )
             coef, self.n_iter_ = self._solve(solver, objective, coef, l1)
         check_finite(coef, "the coefficients")
-        self.family_, self.link_ = family, link
+        self._law = self.family, float(self.power), link.name
         if classes is not None:
             self.classes_ = classes
         W = coef.reshape(-1, n_classes).astype(X.dtype)
@@ -212,7 +213,17 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
         return self
 
     def _family(self) -> Family:
-        return Tweedie(self.power) if self.family == "tweedie" else FAMILIES[self.family]()
+        return _family_of(self.family, self.power)
+
+    @property
+    def family_(self) -> Family:
+        """The family that was fitted."""
+        return _family_of(*self._law[:2])
+
+    @property
+    def link_(self) -> Link:
+        """The link that was fitted."""
+        return self.family_.link(self._law[2])
 
     def _solver(self, l1: float, link) -> str:
         if l1 > 0 and self.solver in ("lbfgs", "newton-cholesky"):
@@ -243,8 +254,8 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
             W = np.atleast_2d(self.coef_)
             if W.shape != (K, n_features):
                 raise ValueError(
-                    f"the last fit had coefficients of shape {W.shape}, this one needs {(K, n_features)}: use "
-                    "warm_start=False"
+                    f"the last fit had coefficients of shape {W.shape}, this one needs {(K, n_features)}: "
+                    "use warm_start=False"
                 )
             W = np.column_stack([W, np.reshape(self.intercept_, (K, 1))]) if self.fit_intercept else W
             return W.T.astype(np.float64).ravel()
@@ -351,6 +362,10 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
         tags.input_tags.sparse = True
         tags.target_tags.positive_only = self.family in ("poisson", "gamma")
         return tags
+
+
+def _family_of(name: str, power: float) -> Family:
+    return Tweedie(power) if name == "tweedie" else FAMILIES[name]()
 
 
 def _targets(y, dtype, family: Family) -> np.ndarray:

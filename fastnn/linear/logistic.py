@@ -106,8 +106,8 @@ class LogisticRegression(Savable, _Theirs):
 
     References
     ----------
-    Nocedal, Wright, "Numerical Optimization", 2006 (L-BFGS, truncated Newton). Yuan, Ho, Lin, "An improved GLMNET
-    for L1-regularized logistic regression", JMLR 13, 2012.
+    Nocedal, Wright, "Numerical Optimization", 2006 (L-BFGS, truncated Newton). Yuan, Ho, Lin, "An improved
+    GLMNET for L1-regularized logistic regression", JMLR 13, 2012.
 
     Examples
     --------
@@ -198,8 +198,8 @@ class LogisticRegression(Savable, _Theirs):
             classes, labels = np.unique(y, return_inverse=True)
             if len(classes) < 2:
                 raise ValueError(
-                    "This solver needs samples of at least 2 classes in the data, but the data contains only one "
-                    f"class: {classes[0]!r}"
+                    "This solver needs samples of at least 2 classes in the data, but the data contains only "
+                    f"one class: {classes[0]!r}"
                 )
             weights = self._weights(sample_weight, X, y, classes, labels)
             coef = self._start(X, len(classes))
@@ -245,8 +245,8 @@ class LogisticRegression(Savable, _Theirs):
             l1_ratio = 0.0
         if self.penalty != "deprecated":
             warnings.warn(
-                "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning, leave "
-                "'penalty' set to its default value and use 'l1_ratio' or 'C' instead.",
+                "'penalty' was deprecated in version 1.8 and will be removed in 1.10. To avoid this warning, "
+                "leave 'penalty' set to its default value and use 'l1_ratio' or 'C' instead.",
                 FutureWarning,
                 stacklevel=4,
             )
@@ -254,15 +254,15 @@ class LogisticRegression(Savable, _Theirs):
                 raise ValueError("l1_ratio must be specified when penalty is elasticnet.")
             if {"l2": 0, "l1": 1}.get(self.penalty, l1_ratio) != l1_ratio:
                 warnings.warn(
-                    f"Inconsistent values: penalty={self.penalty} with l1_ratio={l1_ratio}. penalty is deprecated. "
-                    "Please use l1_ratio only.",
+                    f"Inconsistent values: penalty={self.penalty} with l1_ratio={l1_ratio}. penalty is "
+                    "deprecated. Please use l1_ratio only.",
                     stacklevel=4,
                 )
             if self.penalty is None and self.C != 1.0:
                 warnings.warn("Setting penalty=None will ignore the C and l1_ratio parameters", stacklevel=4)
             C = np.inf if self.penalty is None else C
             l1_ratio = {"l2": 0.0, "l1": 1.0, None: 0.0}.get(self.penalty, l1_ratio)
-        if C == np.inf:
+        if np.inf == C:
             l1_ratio = 0.0
         penalty = "l2" if l1_ratio == 0 else "l1" if l1_ratio == 1 else "elasticnet"
         if self.n_jobs is not None:
@@ -301,8 +301,8 @@ class LogisticRegression(Savable, _Theirs):
             coef = np.concatenate([coef, self.intercept_[:, None]], axis=1)
         if coef.shape != (K, n):
             raise ValueError(
-                f"Initialization coef is of shape {coef.shape}, expected shape {(K, n)}: the classes or features "
-                "differ from those of the last fit; use warm_start=False"
+                f"Initialization coef is of shape {coef.shape}, expected shape {(K, n)}: the classes or "
+                "features differ from those of the last fit; use warm_start=False"
             )
         return coef.T.astype(np.float64).ravel()
 

@@ -28,7 +28,7 @@ from fastnn.linear._objective import (
 class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
     """Poisson regression with log link; a drop-in for scikit-learn's, which it inherits from.
 
-    ln E[y given x] = x'w + b + offset + ln exposure, found by minimising half the mean deviance + alpha/2 |w|^2.
+    ln E[y given x] = x'w + b + offset + ln exposure, found by minimising mean deviance/2 + alpha/2 |w|^2.
 
     Parameters
     ----------
@@ -192,3 +192,12 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
         mean = super().predict(X)
         shift = check_offset(len(mean), mean.dtype, "log", offset, exposure)
         return mean if shift is None else mean * np.exp(shift)
+
+    def __getstate__(self):
+        # What the parent class predicts with, the same for every model.
+        return {name: value for name, value in super().__getstate__().items() if name != "_base_loss"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if hasattr(self, "coef_"):
+            self._base_loss = self._get_loss()
