@@ -30,9 +30,14 @@ _LATER = {
     "DBN": "fastnn.neural",
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
+    "MulticlassSVM": "fastnn.linear",
     "functional": "",
     "load": "fastnn._saving",
     "information": "",
+    "linear": "",
+    "patch_sklearn": "fastnn.interop.sklearn",
+    "patched": "fastnn.interop.sklearn",
+    "unpatch_sklearn": "fastnn.interop.sklearn",
 }
 
 __all__ = [
@@ -50,6 +55,7 @@ __all__ = [
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
+    "MulticlassSVM",
     "PoissonRegressor",
     "Potts",
     "RBMClassifier",
@@ -60,9 +66,13 @@ __all__ = [
     "functional",
     "gibbs_sample",
     "information",
+    "linear",
     "load",
     "parallel_tempering",
+    "patch_sklearn",
+    "patched",
     "show_config",
+    "unpatch_sklearn",
 ]
 
 

@@ -24,6 +24,7 @@ PUBLIC = (
     "fastnn.energy",
     "fastnn.functional",
     "fastnn.information",
+    "fastnn.linear",
     "fastnn.neural",
     "fastnn.plot",
 )
