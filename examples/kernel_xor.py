@@ -37,3 +37,4 @@ for ax, (name, params) in zip(axes, kernels.items(), strict=True):
 distance = is_positive_semidefinite(lambda A, B: np.linalg.norm(A[:, None] - B, axis=2), X)
 print(f"{'distance':11} {distance!s:>21}")
 figure.savefig("kernel_xor.png", dpi=110)
+print("kernel_xor.png written")

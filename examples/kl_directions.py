@@ -42,3 +42,4 @@ for ax, name, divergence in zip(axes, ("D(p || q)", "D(q || p)"), (forward, reve
     ax.set(title=f"q of least {name}", xlabel="x", yticks=[])
     ax.legend(frameon=False)
 figure.savefig("kl_directions.png", dpi=110)
+print("kl_directions.png written")

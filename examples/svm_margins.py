@@ -36,3 +36,4 @@ for row, loss in zip(axes, ("weston_watkins", "crammer_singer"), strict=True):
         ax.scatter(*X[model.support_].T, facecolors="none", edgecolors="k", s=45, linewidths=0.7)
         ax.set(title=f"{loss}, C = {C:g}", xticks=[], yticks=[])
 figure.savefig("svm_margins.png", dpi=110)
+print("svm_margins.png written")

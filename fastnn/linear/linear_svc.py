@@ -8,13 +8,14 @@ from sklearn.base import _fit_context
 from sklearn.svm import LinearSVC as _LinearSVC
 from sklearn.utils.validation import validate_data
 
+from fastnn._saving import Savable
 from fastnn._validation import check_n_threads, features_kept_on_error
 from fastnn.linear._delegate import delegate
 from fastnn.linear._dual import Problem, minimise
 from fastnn.linear.svm import _REALS, chosen_rows, classes_and_costs, warn_unless_converged
 
 
-class LinearSVC(_LinearSVC):
+class LinearSVC(Savable, _LinearSVC):
     """Linear support vector classifier, drop-in for ``sklearn.svm.LinearSVC``.
 
     ``multi_class="crammer_singer"`` minimises scikit-learn's objective in a small part of its time;

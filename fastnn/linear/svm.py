@@ -16,6 +16,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._dual import Problem, minimise
 from fastnn.linear.kernels import factor, gram
@@ -61,7 +62,7 @@ def warn_unless_converged(found, tol: float) -> None:
         )
 
 
-class MulticlassSVM(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
+class MulticlassSVM(Savable, ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     """Support vector machine that scores all classes at once, linear or with a kernel.
 
     Scores s_j = w_j'x + b_j; a row of class y and weight r costs C r L,
