@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench import hopfield, ising, likelihood, networks, rbm, regression, system, units
+from bench import hopfield, ising, likelihood, margins, networks, rbm, regression, system, units
 from bench.table import Case, Party, Size, Target, table
 
 # One model for all Gibbs cases (trained once a run), of the size at which the targets are set.
@@ -224,6 +224,24 @@ def _counts(name: str, what: str, target: float, ours: Any, theirs: Any, check: 
     )
 
 
+def _svm(name: str, targets: tuple[Target, ...], **size: Any) -> Case:
+    what = " x ".join(str(size[key]) for key in ("n_rows", "n_features", "n_classes"))
+    return Case(
+        name,
+        f"Crammer-Singer machine {what}, float64, C = 1: fit, fastnn's to a relative duality gap of 1e-4",
+        {
+            "fastnn": Party(margins.fastnn_svm),
+            "fastnn LinearSVC": Party(margins.fastnn_linear_svc),
+            "sklearn": Party(margins.sklearn_linear_svc),
+        },
+        size=size,
+        tiny={"n_rows": 60, "n_features": 5, "n_classes": 3},
+        targets=targets,
+        prepare=margins.overlapping_classes,
+        check=margins.check_machine,
+    )
+
+
 CASES = table(
     (
         Case(
@@ -355,6 +373,8 @@ CASES = table(
             targets=(Target("torch", 1), Target("sklearn", 2)),
             prepare=networks.labelled_digits,
         ),
+        _svm("svm_crammer_singer", (Target("sklearn", 50),), n_rows=5000, n_features=100, n_classes=10),
+        _svm("svm_crammer_singer_quick", (), n_rows=1000, n_features=30, n_classes=5),
         Case(
             "thread_scaling",
             "a Gibbs step of 784 x 512, batch 512, on all threads of the run and on one",

@@ -276,6 +276,24 @@ typedef struct {
     const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */
 } fnn_spins;
 
+/* Rows of a multiclass hinge loss about their last duals; see margins.c. */
+typedef struct {
+    const void *scores, *dual; /* real (n_rows, stride) */
+    void *next;                /* real (n_rows, stride): the duals that follow */
+    const int64_t *labels;     /* (n_rows) */
+    const void *weight;        /* real (n_rows): what a row's loss costs */
+    const void *edge;          /* real (stride): 0 for classes, -inf past them */
+    int64_t n_classes, stride, box; /* box: Weston and Watkins' loss, else Crammer and Singer's */
+    double kappa, delta;
+    double *values; /* (n_rows, 4): smoothed loss, loss, share of the margin, free classes */
+} fnn_margins;
+
+/* A sparse matrix by rows (or, turned, by columns). */
+typedef struct {
+    const int64_t *indptr, *indices;
+    const void *data;
+} fnn_sparse;
+
 #define FNN_UNITS(X) X(bernoulli) X(spin) X(potts) X(gaussian) X(poisson) X(relu)
 #define FNN_LOSSES(X) \
     X(cross_entropy) X(binary_cross_entropy) X(squared_error) X(poisson) X(weston_watkins) X(crammer_singer)
@@ -377,7 +395,12 @@ typedef struct {
     X(int64_t, descend_coordinates, (int64_t n, const double *H, const double *l1, int64_t sweeps, double tol, \
                                      double *q, double *v))                                               \
     X(void, fetch, (const void *x, int64_t n_bytes)) \
-    X(int64_t, all_finite, (const void *x, int64_t n))
+    X(int64_t, all_finite, (const void *x, int64_t n)) \
+    X(void, margin_rows, (const fnn_margins *m, int64_t row0, int64_t row1))                              \
+    X(void, margin_weighted, (const fnn_margins *m, int64_t row0, int64_t row1, void *t))                 \
+    X(void, margin_slopes, (const fnn_margins *m, int64_t row0, int64_t row1, void *t))                   \
+    X(void, sparse_rows, (const fnn_sparse *x, const void *b, const void *first, int64_t stride,          \
+                          int64_t row0, int64_t row1, void *out))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

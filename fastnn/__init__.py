@@ -26,13 +26,19 @@ _LATER = {
     "BayesianRidge": "fastnn.linear",
     "GeneralizedLinearRegressor": "fastnn.linear",
     "PoissonRegressor": "fastnn.linear",
+    "LinearSVC": "fastnn.linear",
     "LogisticRegression": "fastnn.linear",
     "DBN": "fastnn.neural",
     "MLPClassifier": "fastnn.neural",
     "MLPRegressor": "fastnn.neural",
+    "MulticlassSVM": "fastnn.linear",
     "functional": "",
     "load": "fastnn._saving",
     "information": "",
+    "linear": "",
+    "patch_sklearn": "fastnn.interop.sklearn",
+    "patched": "fastnn.interop.sklearn",
+    "unpatch_sklearn": "fastnn.interop.sklearn",
 }
 
 __all__ = [
@@ -48,9 +54,11 @@ __all__ = [
     "HopfieldNetwork",
     "IsingModel",
     "LikelihoodWarning",
+    "LinearSVC",
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
+    "MulticlassSVM",
     "PoissonRegressor",
     "Potts",
     "RBMClassifier",
@@ -61,9 +69,13 @@ __all__ = [
     "functional",
     "gibbs_sample",
     "information",
+    "linear",
     "load",
     "parallel_tempering",
+    "patch_sklearn",
+    "patched",
     "show_config",
+    "unpatch_sklearn",
 ]
 
 

@@ -15,6 +15,11 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if argv[:1] == ["run"]:  # everything that follows belongs to the script, interruptions included
+        from fastnn._run import run
+
+        return run(argv[1:])
     args = _parser().parse_args(argv)
     try:
         code = args.run(args)
@@ -96,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--threads", metavar="N", type=_integer(1), help="for both parties")
     demo.add_argument("--no-rival", action="store_true", help="skip the race")
     demo.set_defaults(run=_demo)
+
+    commands.add_parser("run", help="run a script with scikit-learn patched: fastnn run SCRIPT [ARGS...]")
 
     config = commands.add_parser("config", help="show instruction set, threads, BLAS, versions")
     config.set_defaults(run=_config)

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.callback import ProgressBar
 from test_boltzmann import ERROR, chi_square_p, exact, parameters, shifter
-from test_concurrency import assert_quick_to_interrupt, python_sees_ctrl_c  # noqa: F401
+from test_concurrency import assert_quick_to_interrupt
 from test_rbm_estimator import Recorder
 
 from fastnn import BoltzmannMachine, DivergenceError
@@ -185,11 +185,11 @@ def random_machine(n):
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_ctrl_c_returns_at_once(name, python_sees_ctrl_c):  # noqa: F811
+def test_ctrl_c_returns_at_once(name):
     assert_quick_to_interrupt(LONG[name])
 
 
-def test_ctrl_c_keeps_the_last_update(python_sees_ctrl_c):  # noqa: F811
+def test_ctrl_c_keeps_the_last_update():
     machine = BoltzmannMachine(100, n_iter=5000, random_state=0, warm_start=True)
     assert_quick_to_interrupt(lambda: machine.fit(WIDE))
     assert machine.n_iter_ < 5000

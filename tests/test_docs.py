@@ -19,18 +19,15 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(fastnn.__path__, "fastnn.")
     if not module.name.startswith("fastnn._kernels") and not module.name.endswith("__main__")
 )
-<<<<<<< HEAD
 PUBLIC = (
     "fastnn",
     "fastnn.energy",
     "fastnn.functional",
     "fastnn.information",
+    "fastnn.linear",
     "fastnn.neural",
     "fastnn.plot",
 )
-=======
-PUBLIC = ("fastnn", "fastnn.energy", "fastnn.functional", "fastnn.linear", "fastnn.neural", "fastnn.plot")
->>>>>>> 525cd27 (Examples, benchmarks and notes of the linear models)
 
 
 def described():

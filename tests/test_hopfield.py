@@ -9,7 +9,7 @@ import reference_hopfield as reference
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from test_concurrency import assert_quick_to_interrupt, python_sees_ctrl_c  # noqa: F401
+from test_concurrency import assert_quick_to_interrupt
 from test_isa import SCRIPT, run_with, skip_unless_it_runs
 
 from fastnn import HopfieldNetwork
@@ -376,7 +376,7 @@ def test_estimator_manners(patterns, probes):
     assert again.n_features_in_ == N
 
 
-def test_ctrl_c_returns_at_once(python_sees_ctrl_c):  # noqa: F811
+def test_ctrl_c_returns_at_once():
     patterns = np.random.default_rng(0).choice(np.array([-1, 1], np.int8), (4000, 8000))
     network = HopfieldNetwork(max_sweeps=10_000).fit(patterns)
     assert_quick_to_interrupt(lambda: network.recall(np.tile(patterns[:512], (4, 1))))

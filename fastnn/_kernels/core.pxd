@@ -224,6 +224,22 @@ cdef extern from "fastnn.h" nogil:
         int64_t n_levels
         const uint64_t *thresholds
 
+    ctypedef struct fnn_margins:
+        const void *scores
+        const void *dual
+        void *next
+        const int64_t *labels
+        const void *weight
+        const void *edge
+        int64_t n_classes, stride, box
+        double kappa, delta
+        double *values
+
+    ctypedef struct fnn_sparse:
+        const int64_t *indptr
+        const int64_t *indices
+        const void *data
+
     ctypedef struct fnn_unit_values:
         const char *name
         int64_t low, step
@@ -316,6 +332,11 @@ cdef extern from "fastnn.h" nogil:
         int64_t (*descend_coordinates)(int64_t, const double *, const double *, int64_t, double, double *,
                                        double *) noexcept nogil
         void (*fetch)(const void *, int64_t) noexcept nogil
+        void (*margin_rows)(const fnn_margins *, int64_t, int64_t) noexcept nogil
+        void (*margin_weighted)(const fnn_margins *, int64_t, int64_t, void *) noexcept nogil
+        void (*margin_slopes)(const fnn_margins *, int64_t, int64_t, void *) noexcept nogil
+        void (*sparse_rows)(const fnn_sparse *, const void *, const void *, int64_t, int64_t, int64_t,
+                            void *) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

@@ -153,14 +153,6 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
         self.coef_ = coef[:-1] if self.fit_intercept else coef
         return self
 
-    def __getstate__(self):
-        return {name: value for name, value in super().__getstate__().items() if name != "_base_loss"}
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "coef_"):
-            self._base_loss = self._get_loss()
-
     def _start(self, X, y, weights, shift) -> np.ndarray:
         if self.warm_start and hasattr(self, "coef_"):
             coef = np.append(self.coef_, self.intercept_) if self.fit_intercept else self.coef_
