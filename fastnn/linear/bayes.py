@@ -129,7 +129,7 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,)
         sample_weight : array-like of shape (n_samples,), default=None
-            Inverse relative variances of the noise.
+            How many times each row counts.
 
         Returns
         -------
@@ -176,7 +176,7 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
                 x_mean, y_mean, S, xy, yy = moments.centred(self.fit_intercept)
                 s, V = decompose(S)
                 total, n = moments.total, moments.n_rows
-        self._solve(n, total, s, V, xy, yy)
+        self._solve(total, s, V, xy, yy)
         self._x_mean, self._total, self.n_samples_seen_ = x_mean, total, n
         self.coef_ = self.coef_.astype(rows.dtype)
         self.intercept_ = rows.dtype.type(y_mean - x_mean @ self.coef_) if self.fit_intercept else 0.0
@@ -208,10 +208,10 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
             raise ValueError(f"phi gives {len(rows)} rows for {len(X)} of X")
         return readable_rows(rows)
 
-    def _solve(self, n: int, total: float, s, V, xy, yy: float) -> None:
-        """Variances and mean from the eigenvalues s and vectors V of x'x; n rows, the degrees of freedom."""
+    def _solve(self, total: float, s, V, xy, yy: float) -> None:
+        """Variances and mean from the eigenvalues s and vectors V of x'x; total: weight of the rows."""
         ridge = Ridge.of(s, V, xy, yy)
-        free = n - bool(self.fit_intercept)
+        free = total - bool(self.fit_intercept)
         least = max(_LEAST_SHARE * yy / max(total, 1e-300), 1e-300)
         noise = self.noise_variance or max(yy / max(free, 1), least)
         spread = self.weight_variance or max(yy / max(s.sum(), 1e-300), least)
