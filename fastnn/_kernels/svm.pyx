@@ -208,7 +208,7 @@ cdef class Rows:
     def scores(self, weights, out):
         """out = X weights."""
         cdef task k = self.task
-        first = weights[-1] * self.dtype.type(k.bias)
+        first = weights[len(weights) - 1] * self.dtype.type(k.bias)
         k.weights, k.first, k.out = <char *>address(weights), <char *>address(first), <char *>address(out)
         cdef int n = self.workers(k.n_rows * k.n_features * k.stride)
         with nogil:
@@ -229,7 +229,7 @@ cdef class Rows:
         cdef task k = self.task
         k.margins.next, k.margins.kappa = address(dual), kappa
         if weights is not None:
-            first = weights[-1] * self.dtype.type(k.bias)
+            first = weights[len(weights) - 1] * self.dtype.type(k.bias)
             k.weights, k.first = <char *>address(weights), <char *>address(first)
         k.out = <char *>address(out)
         cdef int n = self.workers(k.n_rows * k.n_features * k.stride)

@@ -423,6 +423,7 @@ cdef class Trainer:
 
     cdef bint model_phase(self, fnn_team *team, int64_t n, fnn_watch *watch) noexcept nogil:
         """n_steps of Gibbs sampling from the hidden states of n chains; False if Ctrl-C came between."""
+        cdef const char *chains = NULL  # hidden values, where the units have no packed states
         cdef fnn_layer up = self.weights.given_states(False, <const uint64_t *>self.chains if self.h.step else NULL)
         cdef int64_t s
         cdef bint last
@@ -435,12 +436,13 @@ cdef class Trainer:
             up.mean = self.model.values
         if not self.h.step:
             up.field = self.field
+            chains = <const char *>self.chains
         if self.v.n_groups:
             up.fields = self.field
         for s in range(self.n_steps):
             last = s == self.n_steps - 1
             up.key, up.step = self.key, self.step
-            self.weights.run(team, False, &up, n, NULL if self.h.step else <const char *>self.chains, self.scratch)
+            self.weights.run(team, False, &up, n, chains, self.scratch)
             self.hidden_statistics(team, &self.model, NULL if last and not self.n_chains and not self.sample_last_hidden
                                    else self.chains, self.sample_last_hidden)
             self.step += 1
