@@ -214,6 +214,23 @@ def state_energies(model, words, num_reads):
     return out
 
 
+def settle(model, words, held):
+    """Flip, in each read of a block of words (1, n + 1), the unit that gains most, until none gains."""
+    weights, bias = model.spin_form(dense=model.is_dense)
+    rounding = 1e-12 * (np.asarray(abs(weights).sum(axis=1)).ravel() + abs(bias))
+    moving, per_word = np.flatnonzero(~held), 8 * words.itemsize
+    up = unpack_words(words, per_word)
+    reads = np.arange(per_word if moving.size else 0)
+    while reads.size:
+        states = np.where(up[reads], 1.0, -1.0)
+        gains = (states * (bias + (weights @ states.T).T) + rounding)[:, moving]
+        best = gains.argmin(axis=1)
+        falls = gains[np.arange(reads.size), best] < 0
+        reads = reads[falls]
+        up[reads, moving[best[falls]]] ^= True
+    words[:] = pack_words(up, words.dtype)
+
+
 def start_words(plan, num_reads, initial_states, key, first_read=0):
     """Words (n_blocks, n + 1): given states, or fair coins keyed by block."""
     per_word = 8 * plan.word.itemsize

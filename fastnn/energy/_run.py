@@ -14,6 +14,7 @@ from fastnn.energy._plans import (
     Plan,
     pack_words,
     pairs_of,
+    settle,
     start_words,
     state_energies,
     words_of_64,
@@ -101,14 +102,19 @@ class Run:
         return t // n_steps
 
     def descend(self) -> None:
-        """Zero-temperature sweeps until no energy falls any more."""
+        """Zero-temperature sweeps until no energy falls any more, then single flips as long as they lower it.
+
+        The sweeps also take what costs nothing, which may leave a unit that gains by flipping.
+        """
         cold, before = np.full((self.n_rungs, 8), np.inf), self.energies()
         while True:
             self.sweep(cold, observe=False)
             after = self.energies()
             if not (after < before).any():
-                return
+                break
             before = after
+        for block in range(len(self.words)):
+            settle(self.model, self.words[block : block + 1], self.plan.held)
 
     def blocks(self) -> np.ndarray:
         """States in words of 64 reads (n_rungs, n_blocks, n + 1)."""
