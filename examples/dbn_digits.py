@@ -52,7 +52,10 @@ parser.add_argument("--labels", type=int, default=100, help="how many there are,
 parser.add_argument(
     "--choices", type=int, default=5, help="of the few labels, over which errors are averaged"
 )
+parser.add_argument("--tiny", action="store_true", help="seconds: small layers, few epochs")
 options = parser.parse_args()
+if options.tiny:
+    options.hidden, options.epochs, options.tuning, options.choices = [64, 32], 10, 60, 1
 
 X, X_test, y, y_test = digits(options.data)
 large = len(X) > 10_000
@@ -99,3 +102,4 @@ bars = {"few, learned": learned, "few, random": plain, "all, learned": error, "a
 right.bar(list(bars), list(bars.values()), color=["#1f4e79", "0.7"] * 2)
 right.set(ylabel="test error, %", title=f"{options.labels} labels, and {len(y)}")
 figure.savefig("dbn_digits.png", dpi=110)
+print("dbn_digits.png written")
