@@ -83,8 +83,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         Steps of the chains at each update: the k of CD-k and PCD-k.
     learning_rate : float, default=None
         Of the first update. None: by the units, 0.05 where states are bounded, else less: 0.02 with
-        rectified, 0.01 with Gaussian, 0.005 with Poisson units, 0.003 for Gaussian units and 0.001 for others
-        in both layers, whose weights must stay small.
+        rectified, 0.01 with Gaussian, 0.005 with Poisson units, 0.003 for Gaussian units and 0.0005 for
+        others of them in both layers, whose weights must stay small.
     learning_rate_schedule : {"constant", "linear", "inverse", "exponential"} or callable, default="linear"
         How the rate goes on in `fit`, d being the part of its updates done: 1 - d, 1 / (1 + 99 d) or 0.01^d
         times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch

@@ -276,5 +276,5 @@ _RATES = {"bernoulli": 0.05, "spin": 0.05, "potts": 0.05, "gaussian": 0.01, "rel
 def default_rate(visible: str, hidden: str) -> float:
     """The learning rate where none is given."""
     if pair_rule(visible, hidden) == "definite":
-        return 0.003 if visible == hidden == "gaussian" else 0.001
+        return 0.003 if visible == hidden == "gaussian" else 0.0005
     return min(_RATES[visible], _RATES[hidden])
