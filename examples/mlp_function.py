@@ -53,3 +53,4 @@ right.set_title("Majority of three, exactly")
 figure.savefig("mlp_function.png", dpi=110)
 for width, error in zip(widths, errors, strict=True):
     print(f"{width:3d} hidden units: error {error:.5f}")
+print("mlp_function.png written")

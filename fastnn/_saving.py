@@ -192,7 +192,7 @@ class _Writer:
         name = _name_of(type(value))
         if name is None:
             raise self._refusal(where, _described(value))
-        state = value.__getstate__()
+        state = value.__getstate__() or {}  # None if there is nothing to tell
         encoded = {
             key: self.encode(part, f"{where}.{key}" if where else key)
             for key, part in state.items()

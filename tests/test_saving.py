@@ -87,7 +87,7 @@ def assert_same(found, expected, where=""):
 
 def state_of(model):
     callbacks = ("_skl_callbacks", "_skl_callbacks_to_teardown", "_callback_fit_ctx")
-    return {name: value for name, value in model.__getstate__().items() if name not in callbacks}
+    return {name: value for name, value in (model.__getstate__() or {}).items() if name not in callbacks}
 
 
 def saved(model, folder):
