@@ -145,12 +145,13 @@ def test_bennett_of_gaussian_work():
     assert abs(value - 5.0) < 4 * error < 0.1
 
 
-def test_estimates_of_a_trained_model():
+def test_estimates_of_a_model_of_real_size():
     """784 visible, 20 hidden units: both ways bracket the exact value, the bridge meets it."""
     rng = np.random.default_rng(7)
-    prototypes = rng.random((12, 784)) < 0.2
-    X = (prototypes[rng.integers(12, size=1500)] ^ (rng.random((1500, 784)) < 0.05)).astype(np.float32)
-    rbm = RBM(20, n_iter=15, random_state=0, monitor=()).fit(X)
+    W = rng.normal(0, 0.12, (784, 20)).astype(np.float32)
+    a, b = (rng.normal(-1.5, 1, 784).astype(np.float32), rng.normal(0, 0.5, 20).astype(np.float32))
+    rbm = RBM.from_parameters(W, a, b, random_state=0)
+    X = rbm.temper(200, 100, random_state=0).samples
     log_z = float(rbm.log_partition())
     found = rbm.log_partition("bridge", X, n_chains=100, n_betas=2000, random_state=1)
     ais, back = found.parts["ais"], found.parts["reverse_ais"]
