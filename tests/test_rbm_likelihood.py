@@ -209,8 +209,7 @@ def test_same_seed_same_estimate():
     X = rbm.sample(20, 10, random_state=0)
     options = {"n_betas": 30, "n_chains": 300}
     found = [
-        rbm.set_params(n_threads=n).log_partition("bridge", X, random_state=0, **options)
-        for n in (1, 2, 3, 8)
+        rbm.set_params(n_threads=n).log_partition("bridge", X, random_state=0, **options) for n in (1, 3)
     ]
     assert all(z == found[0] for z in found)
     drawn = [rbm.log_partition("ais", **options) for _ in range(2)]
@@ -290,7 +289,7 @@ def test_tempering_crosses_where_gibbs_does_not():
 def test_tempering_does_not_know_the_threads():
     rbm, _ = make(80, 70, seed=17, size=0.1)
     options = {"betas": 5, "swap_interval": 3, "random_state": 0}
-    found = [rbm.set_params(n_threads=n).temper(50, 20, **options) for n in (1, 2, 8)]
+    found = [rbm.set_params(n_threads=n).temper(50, 20, **options) for n in (1, 3)]
     assert all((f.samples == found[0].samples).all() for f in found)
     assert all((f.swap_rates == found[0].swap_rates).all() for f in found)
 
