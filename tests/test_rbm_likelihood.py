@@ -232,7 +232,7 @@ def test_partial_fit_knows_the_base_as_well(Model):
 @pytest.mark.parametrize(("visible", "hidden"), PAIRS)
 def test_tempered_draws_have_the_models_law(visible, hidden):
     rbm, exact = make(6, 5, visible, hidden, seed=13, size=1.2)
-    found = rbm.temper(20_000, 60, betas=4, random_state=1)
+    found = rbm.temper(5_000, 60, betas=4, random_state=1)
     assert found.samples.dtype == (np.bool_ if visible == "bernoulli" else np.int8)
     assert chi_squared_p(index_of(found.samples, visible), exact.probabilities()) > LEAST_P
 
@@ -266,7 +266,7 @@ def test_exchanges_alone_keep_the_joint_law():
 def test_clamped_tempering_has_the_conditional_law(visible, hidden):
     rbm, exact = make(6, 4, visible, hidden, seed=16)
     clamp, held = np.array([True, False, False, True, False, True]), exact.V[37]
-    v = rbm.temper(20_000, 40, betas=3, v_init=held, clamp=clamp, random_state=5).samples
+    v = rbm.temper(5_000, 40, betas=3, v_init=held, clamp=clamp, random_state=5).samples
     assert (v[:, clamp] == held[clamp].astype(v.dtype)).all()
     agrees = (exact.V[:, clamp] == held[clamp]).all(axis=1)
     p = np.where(agrees, exact.probabilities(), 0)
