@@ -168,7 +168,8 @@ class LikelihoodMixin:
         if log_z is None:
             self._check_fitted()
             pair = all(unit in ("bernoulli", "spin") for unit in self._units())
-            if pair and min(self.components_.shape) > MAX_EXACT_UNITS:
+            is_large = pair and min(self.components_.shape) > MAX_EXACT_UNITS
+            if is_large or params.get("method", "auto") not in ("auto", "exact"):
                 params.setdefault("X", X)
             log_z = self.log_partition(**params)
         elif params:
