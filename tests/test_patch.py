@@ -92,7 +92,7 @@ def test_an_exception_ends_the_block():
 
 @pytest.mark.parametrize("names", ["SVC", ["LinearSVC", "SVC"], [3]])
 def test_unknown_names(names):
-    with pytest.raises(ValueError, match=r"no drop-in for .*; it has BernoulliRBM"):
+    with pytest.raises(ValueError, match=r"no drop-in for .*; it has .*BernoulliRBM"):
         fastnn.patch_sklearn(names)
     with pytest.raises(ValueError, match="no drop-in"), fastnn.patched(names):
         pass

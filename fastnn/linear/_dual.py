@@ -31,7 +31,7 @@ from fastnn._threads import single_threaded_blas
 # rounding of the scores would show in the duals.
 _WARM, _DIVISOR = 0.01, 5.0
 _LAST = {"f": 1e-2, "d": 1e-4}
-# A proximal step ends when the gradient's share of the gap is below this.
+# A proximal step ends when the gradient's share of the gap is below this; less where that gains nothing.
 _INNER = 0.1
 # Of a Newton step: how much of the gradient conjugate gradients may leave, in how many products.
 _RESIDUAL, _PRODUCTS = 0.1, 300
@@ -112,7 +112,7 @@ class _Descent:
         if dual is not None:
             self.weights = -self.rows.gradient(dual, None, self.kappa, np.empty(self.shape, self.dtype))
         self.scores = self.rows.scores(self.weights, np.empty((n, stride), self.dtype))
-        self.lower, self.n_newton = -np.inf, 0
+        self.lower, self.n_newton, self.inner = -np.inf, 0, _INNER
 
     def evaluate(self, weights, scores) -> tuple[float, float, np.ndarray, np.ndarray, float]:
         """Smoothed objective, objective, next duals, rows' free classes, dual's linear part."""
@@ -158,7 +158,7 @@ class _Descent:
             dual_value = linear - 0.5 * _dot(pulled, pulled)
             self.lower = max(self.lower, dual_value)
             slack = 0.5 * _dot(gradient, gradient)
-            if slack <= _INNER * (primal - dual_value) or number == min(budget, _NEWTON_STEPS):
+            if slack <= self.inner * (primal - dual_value) or number == min(budget, _NEWTON_STEPS):
                 break
             step = self.newton_step(gradient, following, free)
             self.n_newton += 1
@@ -206,7 +206,10 @@ def minimise(
             if best is None or objective < best.objective:
                 best = Optimum(weights, dual, objective, np.inf, 0, False)
             before, gap = gap, max(best.objective - descent.lower, 0.0) / max(best.objective, _TINY)
-            patience = _PATIENCE if gap < 0.99 * before else patience - 1
+            if gap < 0.9 * before:
+                patience = _PATIENCE
+            else:
+                patience, descent.inner = patience - 1, descent.inner / 10
             best.gap, best.n_iter, best.converged = gap, descent.n_newton, gap <= tol
             stop = after_step(best)
             if best.converged or stop or descent.n_newton >= max_iter or patience == 0:
