@@ -83,7 +83,17 @@ class Gaussian(Savable):
             )
 
     def start(self, deviations: np.ndarray) -> np.ndarray:
-        """Sigma at the beginning of a fit to columns of these standard deviations."""
+        """Sigma at the beginning of a fit.
+
+        Parameters
+        ----------
+        deviations : ndarray of shape (n_features,)
+            Standard deviations of the data's columns.
+
+        Returns
+        -------
+        sigma : ndarray of shape (n_features,)
+        """
         if isinstance(self.sigma, str):
             return np.where(deviations > 0, deviations, 1.0)
         return check_sigma(self.sigma, deviations.size)
