@@ -10,17 +10,23 @@ from sklearn.utils import check_random_state
 
 from fastnn.energy._checks import check_count
 
+# For chains that never move there is no variance to divide by; NaN or inf says so.
+_constant_chains = np.errstate(divide="ignore", invalid="ignore")
 
+
+@_constant_chains
 def effective_sample_size(draws: np.ndarray) -> float:
     """Independent draws that those of (n_chains, n_draws) are worth."""
     return float(_arviz().ess(draws))
 
 
+@_constant_chains
 def r_hat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat of (n_chains, n_draws)."""
     return float(_arviz().rhat(draws))
 
 
+@_constant_chains
 def autocorrelation(draws: np.ndarray) -> np.ndarray:
     """By lag, from 1 at lag 0; the mean over the chains of (n_chains, n_draws)."""
     return np.mean(_arviz().autocorr(draws, axis=1), axis=0)

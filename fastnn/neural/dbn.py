@@ -182,10 +182,9 @@ class DBN(Savable, CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, Transf
     # --- using ---------------------------------------------------------------------------------------
 
     def _checked(self, X):
-        """X, if it has the features that the fit had; whatever else it must be, the first layer says."""
+        """X, if it has the features that the fit had; which values it may have, the first layer says."""
         check_is_fitted(self)
-        validate_data(self, X, reset=False, skip_check_array=True)
-        return X
+        return validate_data(self, X, reset=False, accept_sparse=True)
 
     def transform(self, X):
         """Means of the top layer's units, each layer given the means of the one below.
