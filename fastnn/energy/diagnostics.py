@@ -140,7 +140,12 @@ class RBMChains(Diagnosed):
     """Chains of an RBM as `diagnose` runs them."""
 
     def _chains_begun(self, n_chains: int, n_steps: int, seed: int):
-        return self.sample(n_chains, n_steps, random_state=seed)
+        if self._units()[0] not in ("bernoulli", "spin"):
+            return self.sample(n_chains, n_steps, random_state=seed)
+        # From anywhere at all: chains that begin alike would agree without having mixed.
+        low = self._unit_low()
+        starts = np.random.default_rng(seed).integers(2, size=(n_chains, self.n_features_in_))
+        return self.sample(n_chains, n_steps, v_init=low + (1 - low) * starts, random_state=seed)
 
     def _chains_moved(self, states, n_steps: int, seed: int):
         return self.gibbs(states, n_steps, random_state=seed)
