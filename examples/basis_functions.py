@@ -42,3 +42,4 @@ w, b = models["x, x²"].coef_[0], models["x, x²"].intercept_[0]
 right.plot(line, -(w[0] * line + b) / w[1], color="black")
 right.set(xlabel="x", ylabel="x²", title="In phi(x) a line separates")
 figure.savefig("basis_functions.png", dpi=110)
+print("basis_functions.png written")

@@ -67,3 +67,4 @@ right.set(
     title="64 groups of policies",
 )
 figure.savefig("insurance_claims.png", dpi=110)
+print("insurance_claims.png written")

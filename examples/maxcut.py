@@ -20,7 +20,10 @@ parser.add_argument("--graph")
 parser.add_argument("--reads", type=int, default=64)
 parser.add_argument("--sweeps", type=int, default=1000)
 parser.add_argument("--vertices", type=int, default=800)
+parser.add_argument("--tiny", action="store_true", help="seconds: only to see that it runs")
 options = parser.parse_args()
+if options.tiny:
+    options.reads, options.sweeps, options.vertices = 4, 50, 60
 
 if options.graph:
     model = IsingModel.from_file(options.graph)

@@ -20,7 +20,10 @@ parser.add_argument("--data", type=Path)
 parser.add_argument("--shape", type=int, nargs=2, default=(8, 8))
 parser.add_argument("--hidden", type=int, default=200)
 parser.add_argument("--epochs", type=int, default=60)
+parser.add_argument("--tiny", action="store_true", help="seconds: only to see that it runs")
 options = parser.parse_args()
+if options.tiny:
+    options.hidden, options.epochs = 20, 2
 
 if options.data:
     with np.load(options.data) as stored:

@@ -26,7 +26,10 @@ parser.add_argument("--epochs", type=int, default=420)
 parser.add_argument("--rate", type=float, default=0.1)
 parser.add_argument("--steps", type=int, default=1, help="Gibbs steps of the chains at each update")
 parser.add_argument("--betas", type=int, default=10_000)
+parser.add_argument("--tiny", action="store_true", help="seconds: only to see that it runs")
 args = parser.parse_args()
+if args.tiny:
+    args.hidden, args.epochs, args.betas = 20, 5, 200
 
 if args.data is None:
     train, test = train_test_split(digits().X, test_size=0.2, random_state=0)

@@ -20,7 +20,10 @@ parser.add_argument("--data", type=Path)
 parser.add_argument("--patches", type=int, default=40_000)
 parser.add_argument("--hidden", type=int, default=100)
 parser.add_argument("--epochs", type=int, default=40)
+parser.add_argument("--tiny", action="store_true", help="seconds: only to see that it runs")
 options = parser.parse_args()
+if options.tiny:
+    options.patches, options.hidden, options.epochs = 500, 16, 1
 SIDE = 12
 
 if options.data:
@@ -53,9 +56,7 @@ rbm = fastnn.RBM(
     random_state=0,
 )
 rbm.fit(X)
-print(
-    f"error {rbm.history_['reconstruction'][0]:.3f} -> {rbm.history_['reconstruction'][-1]:.3f}"
-)
+print(f"error {rbm.history_['reconstruction'][0]:.3f} -> {rbm.history_['reconstruction'][-1]:.3f}")
 print(f"standard deviation given the hidden units: {rbm.sigma_.mean():.3f}, of the data {X.std():.3f}")
 figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
 plot.filters(rbm, ax=axes)

@@ -19,7 +19,10 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path)
 parser.add_argument("--hidden", type=int, default=10)
 parser.add_argument("--epochs", type=int, default=60)
+parser.add_argument("--tiny", action="store_true", help="seconds: only to see that it runs")
 options = parser.parse_args()
+if options.tiny:
+    options.epochs = 2
 
 if options.data:
     document, word, count = np.loadtxt(options.data, skiprows=3, dtype=np.int64).T

@@ -5,9 +5,6 @@ with that probability, one of five standard errors with 6e-7 a number; wrong one
 """
 
 import itertools
-import runpy
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +20,6 @@ from fastnn._kernels.core import unit_values
 from fastnn.energy.units import pair_rule
 
 LEAST_P = 1e-4
-EXAMPLES = Path(__file__).parents[1] / "examples"
 FIELDS = np.concatenate([np.linspace(-9, 4.5, 40), [0.0, -0.5, 1e-3]])
 EVERY = pytest.mark.parametrize("unit", LAWS)
 BOTH_TYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -576,13 +572,3 @@ def test_values_of_spins_give_the_gradient_of_their_means():
     up = np.tanh(H @ W.T + a)
     expected = np.outer(X[0], m) - up.T @ (p[:, None] * np.tanh(up @ W + b))
     assert_allclose(rbm.components_.T - W, expected, atol=5 / np.sqrt(20_000))
-
-
-@pytest.mark.parametrize("name", ["rbm_letters", "rbm_patches", "rbm_words"])
-def test_examples_run(name, tmp_path, monkeypatch):
-    pytest.importorskip("matplotlib").use("Agg")
-    monkeypatch.chdir(tmp_path)
-    few = ["--hidden", "4", "--epochs", "1"] + ["--patches", "200"] * (name == "rbm_patches")
-    monkeypatch.setattr(sys, "argv", [name, *few])
-    runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
-    assert name == "rbm_words" or (tmp_path / f"{name}.png").stat().st_size > 1000
