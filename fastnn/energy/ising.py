@@ -330,7 +330,17 @@ class IsingModel(Savable):
         return self.n >= 64 and 4 * n_entries >= self.n * self.n
 
     def spin_form(self, dense=False) -> tuple[csr_array | np.ndarray, np.ndarray]:
-        """(weights, bias) of the spin model of equal energies but for a constant; CSR, or an array."""
+        """The spin model of equal energies but for a constant.
+
+        Parameters
+        ----------
+        dense : bool, default=False
+            The weights as an array instead of CSR.
+
+        Returns
+        -------
+        weights, bias : csr_array or ndarray of shape (n, n), and ndarray of shape (n,)
+        """
         weights = self.rows
         if dense:
             weights = self.weights.toarray() if issparse(self.weights) else self.weights

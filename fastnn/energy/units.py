@@ -135,7 +135,23 @@ class Potts(Savable):
             raise ValueError("groups of one unit are Bernoulli units: use 'bernoulli'")
 
     def sizes(self, n_units: int, layer: str) -> np.ndarray:
-        """Sizes of the groups of a layer of n_units; ValueError if they do not fill it."""
+        """Sizes of the groups of a layer.
+
+        Parameters
+        ----------
+        n_units : int
+        layer : str
+            Its name, for messages.
+
+        Returns
+        -------
+        sizes : ndarray of shape (n_groups,)
+
+        Raises
+        ------
+        ValueError
+            The groups do not fill the layer.
+        """
         if isinstance(self.groups, Integral):
             if n_units % self.groups:
                 raise ValueError(
@@ -148,7 +164,19 @@ class Potts(Savable):
         return sizes
 
     def ranges(self, n_units: int, layer: str) -> np.ndarray:
-        """First unit and the one past the last of every group of two or more, int64 (n_groups, 2)."""
+        """Where the groups of two or more lie.
+
+        Parameters
+        ----------
+        n_units : int
+        layer : str
+            Its name, for messages.
+
+        Returns
+        -------
+        ranges : ndarray of shape (n_groups, 2), int64
+            First unit, and the one past the last.
+        """
         sizes = self.sizes(n_units, layer)
         ends = np.cumsum(sizes)
         return np.stack([ends - sizes, ends], axis=1)[sizes > 1].astype(np.int64, order="C")
