@@ -20,11 +20,11 @@ THREADS = (1, 2, 3, 8)
 DENSITIES = (0.01, 0.2, 0.5, 0.95)
 FUNCTIONS = ("exp", "log", "sigmoid", "softplus", "tanh")
 # No multiple of 64 anywhere, a short last batch, and enough work that the threads share it.
-N_SAMPLES, N_VISIBLE, N_HIDDEN = 1310, 391, 250
+N_SAMPLES, N_VISIBLE, N_HIDDEN = 710, 391, 250
 COMMON = {"n_iter": 1, "random_state": 7}
 RBMS = {
     "pcd": {"batch_size": 100},
-    "pcd with 37 chains, 3 steps": {"batch_size": 1200, "n_chains": 37, "n_gibbs_steps": 3},
+    "pcd with 37 chains, 3 steps": {"batch_size": 600, "n_chains": 37, "n_gibbs_steps": 3},
     "cd": {"method": "cd", "sample_visible": True, "batch_size": 90, "n_gibbs_steps": 2},
     "cd, last hidden drawn": {"method": "cd", "sample_visible": True, "sample_last_hidden": True},
     "momentum, decay, no centering": {"momentum": 0.9, "l1": 1e-4, "l2": 1e-3, "centering": False},
@@ -84,7 +84,7 @@ def models() -> dict[str, dict[int, str]]:
     found = {}
     for name, (estimator, params, X) in cases.items():
         if estimator is fastnn.RBM:
-            params = {"monitor": (), **params}
+            params = {"monitor": (), "batch_size": 100, **params}
         new = partial(estimator, N_HIDDEN, **COMMON, **params)
         found[name] = {n: fitted(new(n_threads=n), X) for n in THREADS}
     return found

@@ -46,6 +46,11 @@ def make(Model, **params):
     return Model(**{**defaults, **params})
 
 
+def steady(Model):
+    """Parameters of fits whose first epochs do not depend on how many follow."""
+    return {"learning_rate_schedule": "constant"} if Model is RBM else {}
+
+
 def assert_same_model(one, two):
     for name in PARAMETERS:
         assert_array_equal(getattr(one, name), getattr(two, name), strict=True)
@@ -253,7 +258,7 @@ def test_grid_search_by_the_models_own_score(Model):
     def score(model, X, y=None):
         return model.score_samples(X).mean()
 
-    search = GridSearchCV(make(Model), {"learning_rate": [1e-6, 0.1], "n_iter": [20]}, scoring=score)
+    search = GridSearchCV(make(Model), {"learning_rate": [1e-6, 0.1], "n_iter": [60]}, scoring=score)
     assert search.fit(X).best_params_["learning_rate"] == 0.1
 
 
@@ -332,37 +337,38 @@ def test_callbacks_see_every_epoch_and_a_model_that_works(Model):
     X = bars()
     y = np.arange(len(X))
     seen = Recorder()
-    model = make(Model).set_callbacks(seen).fit(X, y)
+    model = make(Model, **steady(Model)).set_callbacks(seen).fit(X, y)
     assert seen.calls == ["setup", "epoch", "epoch", "epoch", "fit", "teardown"]
     for number, (snapshot, rows) in enumerate(zip(seen.models, seen.rows, strict=True), 1):
-        assert_array_equal(snapshot.components_, make(Model, n_iter=number).fit(X).components_)
+        expected = make(Model, n_iter=number, **steady(Model)).fit(X)
+        assert_array_equal(snapshot.components_, expected.components_)
         assert_array_equal(rows[0], X)
         assert rows[1] is y
         assert snapshot.transform(X).shape == (len(X), 6)
-    assert_same_model(model, make(Model).fit(X))
+    assert_same_model(model, make(Model, **steady(Model)).fit(X))
 
 
 @BOTH
 def test_a_callback_stops_training_by_returning_true(Model):
     X = bars()
-    model = make(Model, n_iter=50).set_callbacks(Recorder(stop_at=2)).fit(X)
+    model = make(Model, n_iter=50, **steady(Model)).set_callbacks(Recorder(stop_at=2)).fit(X)
     assert model.n_iter_ == 2
-    assert_same_model(model, make(Model, n_iter=2).fit(X))
+    assert_same_model(model, make(Model, n_iter=2, **steady(Model)).fit(X))
 
 
 @BOTH
 def test_a_callbacks_error_leaves_the_model_usable(Model):
     X = bars()
     failing = Recorder(fail_at=2)
-    model = make(Model).set_callbacks(failing)
+    model = make(Model, **steady(Model)).set_callbacks(failing)
     with pytest.raises(RuntimeError, match="the callback failed"):
         model.fit(X)
     assert failing.calls[-1] == "teardown"
-    assert_same_model(model, make(Model, n_iter=2).fit(X))
+    assert_same_model(model, make(Model, n_iter=2, **steady(Model)).fit(X))
     assert model.n_iter_ == 2
     model.transform(X)
     model.set_callbacks().fit(X)
-    assert_same_model(model, make(Model).fit(X))
+    assert_same_model(model, make(Model, **steady(Model)).fit(X))
 
 
 @BOTH
@@ -416,7 +422,7 @@ def test_partial_fit_of_every_batch_is_an_epoch_of_fit(Model):
     X = bars()
     fitted, params = make(Model, n_iter=1), {}
     if Model is RBM:
-        params = {"init": "normal", "centering": False}
+        params = {"init": "normal", "centering": False, **steady(Model)}
         fitted.set_params(**params)._shuffle = False
     parts = make(Model, **params)
     for start in range(0, len(X), 10):
@@ -464,13 +470,14 @@ def test_the_warning_of_a_wrong_range_names_the_callers_line():
 
 def test_warm_start_goes_on_where_fit_stopped():
     X = bars()
-    straight = make(RBM, n_iter=4, momentum=0.5).fit(X)
-    halves = make(RBM, n_iter=2, momentum=0.5, warm_start=True).fit(X)
-    assert_same_model(halves, make(RBM, n_iter=2, momentum=0.5).fit(X))
+    params = {"momentum": 0.5, **steady(RBM)}
+    straight = make(RBM, n_iter=4, **params).fit(X)
+    halves = make(RBM, n_iter=2, warm_start=True, **params).fit(X)
+    assert_same_model(halves, make(RBM, n_iter=2, **params).fit(X))
     assert_same_model(halves.fit(X), straight)
     assert halves.n_iter_ == 2
-    cold = make(RBM, n_iter=2, momentum=0.5).fit(X).fit(X)
-    assert_same_model(cold, make(RBM, n_iter=2, momentum=0.5).fit(X))
+    cold = make(RBM, n_iter=2, **params).fit(X).fit(X)
+    assert_same_model(cold, make(RBM, n_iter=2, **params).fit(X))
 
 
 def test_training_goes_on_from_parameters():
@@ -589,7 +596,7 @@ CHANGES = {
     "momentum": (0.5, {}),
     "l1": (0.01, {}),
     "l2": (0.01, {}),
-    "max_norm": (0.05, {}),
+    "max_norm": (0.03, {}),
     "replace_idle": (True, {}),
     "sparsity_target": (0.1, {}),
     "sparsity_cost": (0.5, {"sparsity_target": 0.1}),

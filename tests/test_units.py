@@ -513,11 +513,6 @@ REFUSED = [
         "bernoulli",
     ),
     ("a classifier of one class", lambda: RBMClassifier().fit(ONE_HOT, np.zeros(30)), "one class"),
-    (
-        "a score of numbers",
-        lambda: RBM.from_parameters(0.1 * BIG, visible="gaussian").score_samples(Z),
-        "no closed form",
-    ),
 ]
 
 
@@ -525,6 +520,16 @@ REFUSED = [
 def test_what_makes_no_sense_is_refused_with_the_reason(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_models_of_numbers_have_no_pseudo_likelihood():
+    """As scikit-learn does it: a method that a configuration lacks is not there, and its cause says why."""
+    model = RBM.from_parameters(0.1 * BIG, visible="gaussian")
+    assert not hasattr(model, "score_samples")
+    with pytest.raises(AttributeError, match="score_samples") as caught:
+        model.score_samples(Z)
+    assert "gaussian units has no closed form here; use free_energy" in str(caught.value.__cause__)
+    assert hasattr(model.set_params(visible="bernoulli"), "score_samples")
 
 
 def test_assigned_parameters_are_checked_too():
@@ -546,6 +551,8 @@ def test_learning_that_leaves_the_region_is_undone(hidden):
         rbm.fit(X)
     assert np.linalg.norm(rbm.components_, 2) < 1 or hidden == "relu"
     assert np.isfinite(rbm.free_energy(X)).all()
+    for array in (rbm._training_state["visible_mean"], rbm._training_state["hidden_mean"]):
+        assert abs(array).max() < 1  # those of the epoch that went astray would drive the biases away at once
     rbm.set_params(learning_rate=0.01).partial_fit(X)
 
 

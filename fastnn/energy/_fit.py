@@ -72,6 +72,7 @@ class Run:
     def epoch(self, number: int, shuffle: bool) -> None:
         """One pass over the data; the parameters are taken back if they leave the range of numbers."""
         before = self.parameters()
+        means = {name: a.copy() for name, a in self.trainer.arrays.items() if name.endswith("_mean")}
         order = None
         if shuffle:
             # Keyed by how far the fit has come, so that one that goes on sees new orders.
@@ -88,19 +89,19 @@ class Run:
             reason = self.model._why_not_normalisable(self.weights)
         if bad or reason:
             self.weights.load(*before, self.n_threads)
-            self._forget_motion()
+            self._forget_motion(means)
             raise DivergenceError(
                 f"training diverged in epoch {number + 1}: {reason}. The model keeps the parameters from "
                 "before that epoch; lower learning_rate or momentum."
             )
 
-    def _forget_motion(self) -> None:
-        """Velocities that led out of the range of numbers would lead there again."""
+    def _forget_motion(self, means: dict[str, np.ndarray]) -> None:
+        """Velocities that led out of the range of numbers would lead there again, as would running means."""
         for name, array in self.trainer.arrays.items():
             if name.endswith(("_velocity", "_second")) or (name == "chains" and array.dtype.kind == "f"):
                 array[...] = 0
-            elif name.endswith("_mean"):
-                array[~np.isfinite(array)] = 0
+            elif name in means:
+                array[...] = means[name]
 
 
 def replace_idle(run: Run) -> int:

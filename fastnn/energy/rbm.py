@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from fastnn._kernels.core import unit_values
 from fastnn._kernels.gibbs import gibbs
@@ -60,6 +61,15 @@ _START_NORM = 0.3
 MAX_ROWS = 1 << 20
 # batch_size="auto": this many rows where an epoch then has so many updates.
 FULL_BATCH, UPDATES_AN_EPOCH = 100, 150
+
+
+def _has_pseudo_likelihood(model) -> bool:
+    unit = model._units()[0]
+    if unit not in _TWO_VALUED:
+        raise AttributeError(
+            f"the pseudo-likelihood of {unit} units has no closed form here; use free_energy"
+        )
+    return True
 
 
 class RBM(CallbackSupportMixin, RBMModel):
@@ -432,10 +442,11 @@ class RBM(CallbackSupportMixin, RBMModel):
             self._finish(run, 1)
         return self
 
+    @available_if(_has_pseudo_likelihood)
     def score_samples(self, X):
         """Log pseudo-likelihood of each row, sum_i ln P(v_i | the other visible units), exactly.
 
-        For bernoulli and spin visible units; ValueError for others, which have `free_energy`.
+        Of models with bernoulli or spin visible units; others have no such method, but `free_energy`.
 
         Parameters
         ----------
@@ -448,10 +459,6 @@ class RBM(CallbackSupportMixin, RBMModel):
             In nats. Costs n_features evaluations of the free energy a row.
         """
         self._check_fitted()
-        if self._units()[0] not in _TWO_VALUED:
-            raise ValueError(
-                f"the pseudo-likelihood of {self._units()[0]} units has no closed form here; use free_energy"
-            )
         n_threads = check_n_threads(self.n_threads)
         source = self._visible(self._rows(X), self._levels(), n_threads)
         out = np.empty(source.n_rows)
