@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import re
 import signal
 import threading
 import time
@@ -16,7 +17,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._test_common.instance_generator import _get_check_estimator_ids
+from sklearn.utils._test_common.instance_generator import PER_ESTIMATOR_XFAIL_CHECKS, _get_check_estimator_ids
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from fastnn._kernels.svm import Rows, stride_for
@@ -162,7 +163,14 @@ def test_crammer_singer_is_liblinears(fit_intercept, n_classes):
     model = MulticlassSVM("crammer_singer", tol=1e-10, **params).fit(A, y, sample_weight=weight)
     scores = theirs.decision_function(A)
     assert_allclose(model.decision_function(A), scores, atol=1e-4)
-    assert_array_equal(model.predict(A), theirs.predict(A))
+    # Two wrong classes of a misclassified row may tie at the optimum, as the corners of a maximum do: then
+    # the last digits choose.
+    first, second = (
+        np.sort(scores.reshape(len(A), -1), axis=1)[:, :-3:-1].T if n_classes > 2 else (scores, -scores)
+    )
+    clear = np.abs(first - second) > 1e-3
+    assert clear.mean() > 0.9
+    assert_array_equal(model.predict(A)[clear], theirs.predict(A)[clear])
 
 
 def test_the_lectures_scaling():
@@ -273,15 +281,15 @@ def test_kernels_of_every_form_give_one_model(kind):
         def kernel(A, B, name=name, chosen=chosen):
             return pairwise.pairwise_kernels(A, B, metric=name, filter_params=True, **chosen)
 
-        test = X[200:]
-        named = MulticlassSVM(kind, kernel=name, **params).fit(X[:200], Y[:200])
-        called = MulticlassSVM(kind, kernel=kernel, **params).fit(X[:200], Y[:200])
-        given = MulticlassSVM(kind, kernel="precomputed", **params).fit(kernel(X[:200], X[:200]), Y[:200])
+        test = X[80:120]
+        named = MulticlassSVM(kind, kernel=name, **params).fit(X[:80], Y[:80])
+        called = MulticlassSVM(kind, kernel=kernel, **params).fit(X[:80], Y[:80])
+        given = MulticlassSVM(kind, kernel="precomputed", **params).fit(kernel(X[:80], X[:80]), Y[:80])
         scores = named.decision_function(test)
         assert_allclose(called.decision_function(test), scores, atol=1e-3)
-        assert_allclose(given.decision_function(kernel(test, X[:200])), scores, atol=1e-3)
+        assert_allclose(given.decision_function(kernel(test, X[:80])), scores, atol=1e-3)
         assert called.objective_ == pytest.approx(named.objective_, rel=1e-6)
-        sparse = MulticlassSVM(kind, kernel=name, **params).fit(sp.csr_array(X[:200]), Y[:200])
+        sparse = MulticlassSVM(kind, kernel=name, **params).fit(sp.csr_array(X[:80]), Y[:80])
         assert_allclose(sparse.decision_function(sp.csr_array(test)), scores, atol=1e-3)
 
 
@@ -382,6 +390,15 @@ def test_threads_do_not_show(form, kind, dtype):
 # --- an estimator like others ---------------------------------------------------------------------------
 
 
+EXACTLY = ("check_sample_weight_equivalence_on_dense_data", "check_sample_weight_equivalence_on_sparse_data")
+# scikit-learn's checks that make a matrix which is no kernel for a precomputed one: minus its mean, rounded
+# to integers, uniform noise, and rounded to float32 but handed over as float64.
+NO_KERNELS = (
+    "check_positive_only_tag_during_fit",
+    "check_estimators_dtypes",
+    "check_classifiers_one_label_sample_weights",
+    "check_classifiers_train(readonly_memmap=True,X_dtype=float32)",
+)
 CHECKED = [
     MulticlassSVM(),
     MulticlassSVM("crammer_singer"),
@@ -392,20 +409,77 @@ CHECKED = [
 ]
 
 
+def checks(estimator):
+    excused = PER_ESTIMATOR_XFAIL_CHECKS[sklearn.svm.LinearSVC] if isinstance(estimator, LinearSVC) else {}
+    return list(estimator_checks_generator(estimator, expected_failed_checks=excused, mark="xfail"))
+
+
 @pytest.mark.parametrize(
-    ("estimator", "check"),
-    [pair for each in CHECKED for pair in estimator_checks_generator(each, mark="xfail")],
-    ids=_get_check_estimator_ids,
+    ("estimator", "check"), [p for each in CHECKED for p in checks(each)], ids=_get_check_estimator_ids
 )
 def test_scikit_learns_checks(estimator, check):
+    name = _get_check_estimator_ids(check)
+    if name in EXACTLY and isinstance(estimator, MulticlassSVM):
+        # The check compares to 1e-7 what the default tol leaves open; gamma="scale" is that of the rows as
+        # they are given, as in scikit-learn's SVC, so not that of repeated ones.
+        estimator = clone(estimator).set_params(tol=1e-12, gamma=0.1)
+    if name in NO_KERNELS and getattr(estimator, "kernel", None) == "precomputed":
+        with pytest.raises((ValueError, AssertionError)) as refused:
+            check(estimator)
+        error = refused.value
+        while error.__cause__ is not None:
+            error = error.__cause__
+        assert re.search("the kernel's matrix is not (symmetric|positive semidefinite)", str(error))
+        return
     check(estimator)
 
 
+BAD = [
+    ({"loss": "hinge"}, {}, "loss"),
+    ({"C": 0}, {}, "'C'"),
+    ({"delta": 0.0}, {}, "'delta'"),
+    ({"kernel": "gauss"}, {}, "'kernel'"),
+    ({"gamma": -1.0}, {}, "'gamma'"),
+    ({"tol": 0}, {}, "'tol'"),
+    ({"max_iter": 0}, {}, "'max_iter'"),
+    ({"n_threads": 0}, {}, "n_threads"),
+    ({"intercept_scaling": 0}, {}, "'intercept_scaling'"),
+    ({}, {"y": np.zeros(len(Y))}, "only one class"),
+    ({}, {"y": Y + 0.5}, "Unknown label type"),
+    ({}, {"y": Y[:-1]}, "inconsistent numbers of samples"),
+    ({}, {"X": np.full((len(Y), 2), np.nan)}, "NaN"),
+    ({}, {"sample_weight": -np.ones(len(Y))}, "sample_weight must not be negative"),
+    ({}, {"sample_weight": np.zeros(len(Y))}, "zero"),
+    ({}, {"sample_weight": np.ones(3)}, "sample_weight"),
+    ({"class_weight": dict.fromkeys(range(4), 0)}, {}, "every row has weight zero"),
+    ({"kernel": "precomputed"}, {}, "square"),
+    ({"kernel": "precomputed"}, {"X": sp.csr_array(X @ X.T)}, "[Ss]parse"),
+    ({"kernel": "precomputed"}, {"X": -X @ X.T}, "not positive semidefinite"),
+    ({"kernel": lambda A, B: A}, {}, "gave a matrix of shape"),
+    ({"kernel": lambda A, B: np.full((len(A), len(B)), np.inf)}, {}, "NaN or infinity"),
+]
+
+
+@pytest.mark.parametrize(("params", "data", "said"), BAD)
+def test_bad_input(params, data, said):
+    with pytest.raises((ValueError, TypeError), match=said):
+        MulticlassSVM(**params).fit(**{"X": X, "y": Y, **data})
+
+
 def test_digits():
+    """As good as scikit-learn's machines, within the error of 400 rows' score (one standard deviation)."""
     A, y = load_digits(return_X_y=True)
-    for params in ({"C": 0.05}, {"C": 5, "kernel": "rbf", "gamma": 1.0}):
-        model = MulticlassSVM(**params).fit(A[:1200] / 16, y[:1200])
-        assert model.score(A[1200:] / 16, y[1200:]) > (0.95 if "kernel" in params else 0.89)
+    A, y, test, expected = A[:400] / 16, y[:400], A[400:800] / 16, y[400:800]
+    pairs = [
+        (
+            MulticlassSVM("crammer_singer", C=0.05),
+            sklearn.svm.LinearSVC(multi_class="crammer_singer", C=0.05),
+        ),
+        (MulticlassSVM(C=5, kernel="rbf", gamma=1.0), sklearn.svm.SVC(C=5, gamma=1.0)),
+    ]
+    for ours, theirs in pairs:
+        known = theirs.fit(A, y).score(test, expected)
+        assert ours.fit(A, y).score(test, expected) >= known - (known * (1 - known) / 400) ** 0.5
 
 
 @EACH
@@ -432,7 +506,7 @@ def test_too_few_iterations_are_said():
 
 
 def test_pickles_and_verbosity(capsys):
-    model = MulticlassSVM(kernel="rbf", verbose=1).fit(X, Y)
+    model = MulticlassSVM(kernel="rbf", verbose=1).fit(X[:80], Y[:80])
     assert "gap = " in capsys.readouterr().out
     again = pickle.loads(pickle.dumps(model))
     assert_array_equal(again.decision_function(X), model.decision_function(X))

@@ -37,6 +37,11 @@ _INNER = 0.1
 _RESIDUAL, _PRODUCTS = 0.1, 300
 # Newton steps of one proximal step, and proximal steps without a smaller gap, before the end.
 _NEWTON_STEPS, _PATIENCE = 60, 12
+# Where the search along a step gives up: a step that left all corners may be long by the square of the
+# ratio between the features' scales.
+_SHORTEST = 1e-10
+# Relative error of the smoothed objective.
+_ROUNDING = {"f": 1e-6, "d": 1e-14}
 _TINY = np.finfo(np.float64).tiny
 # Share of the rows below which the Hessian is formed from a copy of these.
 _FEW = 0.7
@@ -112,7 +117,7 @@ class _Descent:
         if dual is not None:
             self.weights = -self.rows.gradient(dual, None, self.kappa, np.empty(self.shape, self.dtype))
         self.scores = self.rows.scores(self.weights, np.empty((n, stride), self.dtype))
-        self.lower, self.n_newton, self.inner = -np.inf, 0, _INNER
+        self.lower, self.n_newton, self.inner, self.stuck = -np.inf, 0, _INNER, False
 
     def evaluate(self, weights, scores) -> tuple[float, float, np.ndarray, np.ndarray, float]:
         """Smoothed objective, objective, next duals, rows' free classes, dual's linear part."""
@@ -165,21 +170,28 @@ class _Descent:
             now = self.search(step, smooth, _dot(gradient, step))
             if now is None:
                 break
+        self.stuck = slack > _INNER * max(primal - dual_value, 0.0)
         weights = -pulled
         scores = self.rows.scores(weights, np.empty_like(self.scores))
         objective = self.evaluate(weights, scores)[1]
-        self.dual = following
+        if not self.stuck:
+            self.dual = following
         return objective, weights, following
 
     def search(self, step, smooth: float, slope: float):
         """Go along the step as far as the smoothed objective falls; None where rounding leaves nothing."""
         along = self.rows.scores(step, np.empty_like(self.scores))
         size = 1.0
-        while size > 1e-6:
+        while size > _SHORTEST:
             factor = self.dtype.type(size)
             weights, scores = self.weights + factor * step, self.scores + factor * along
             now = self.evaluate(weights, scores)
-            if now[0] <= smooth + 1e-4 * size * slope:
+            lower = now[0] <= smooth + 1e-4 * size * slope
+            if not lower and now[0] <= smooth + _ROUNDING[self.dtype.char] * abs(smooth):
+                # Values cannot tell: their slope along the step does (Hager, Zhang, 2005).
+                ahead = np.einsum("i,ij,ij->", self.costs, now[2], along) + _dot(weights, step)
+                lower = ahead <= -0.9 * slope
+            if lower:
                 self.weights, self.scores = weights, scores
                 return now
             size /= 2
@@ -208,12 +220,15 @@ def minimise(
             before, gap = gap, max(best.objective - descent.lower, 0.0) / max(best.objective, _TINY)
             if gap < 0.9 * before:
                 patience = _PATIENCE
-            else:
+            elif descent.stuck or descent.kappa <= descent.last:
                 patience, descent.inner = patience - 1, descent.inner / 10
             best.gap, best.n_iter, best.converged = gap, descent.n_newton, gap <= tol
             stop = after_step(best)
             if best.converged or stop or descent.n_newton >= max_iter or patience == 0:
                 break
+            if descent.stuck:
+                # Too many corners between here and the minimum: stay with a smoother objective.
+                descent.last = descent.kappa * _DIVISOR
             descent.kappa = max(descent.kappa / _DIVISOR, descent.last)
         best.weights = best.weights[:, : problem.n_classes]
         return best

@@ -18,8 +18,9 @@ from fastnn.linear.svm import _REALS, chosen_rows, classes_and_costs, warn_unles
 class LinearSVC(Savable, _LinearSVC):
     """Linear support vector classifier, drop-in for ``sklearn.svm.LinearSVC``.
 
-    ``multi_class="crammer_singer"`` minimises scikit-learn's objective in a small part of its time;
-    there, as in scikit-learn, penalty, loss and dual are ignored, and random_state, because nothing is
+    ``multi_class="crammer_singer"`` minimises scikit-learn's objective to a certified gap, which can take
+    longer than scikit-learn's coordinate descent, on small or nearly separable data several times.
+    There, as in scikit-learn, penalty, loss and dual are ignored, and random_state, because nothing is
     drawn. Everything else is scikit-learn's own, with a line on the logger "fastnn".
 
     What differs: tol is the duality gap relative to the objective, max_iter counts Newton steps,
@@ -90,10 +91,10 @@ class LinearSVC(Savable, _LinearSVC):
             classes, labels, costs = classes_and_costs(y, sample_weight, self.class_weight, self.C, X)
             keep, costs = chosen_rows(costs, X.dtype)
             chosen = X[keep] if issparse(X) else np.require(X[keep], X.dtype, "CA")
-        bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
-        labels = np.ascontiguousarray(labels[keep])
-        problem = Problem(chosen, labels, costs, len(classes), False, 1.0, bias, check_n_threads(None))
-        found = minimise(problem, self.tol, self.max_iter)
+            bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
+            labels = np.ascontiguousarray(labels[keep])
+            problem = Problem(chosen, labels, costs, len(classes), False, 1.0, bias, check_n_threads(None))
+            found = minimise(problem, self.tol, self.max_iter)
         if self.verbose:
             print(
                 f"[LinearSVC] {found.n_iter} iterations, objective {found.objective:g}, gap {found.gap:.2g}"

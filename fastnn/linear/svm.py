@@ -235,18 +235,18 @@ class MulticlassSVM(Savable, ClassifierMixin, CallbackSupportMixin, BaseEstimato
                 chosen = np.ascontiguousarray(chosen[:, keep])
             gamma = self._gamma_for(X)
             features = chosen if self._is("linear") else factor(self._kernel(chosen, None, gamma))
-        bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
-        problem = Problem(
-            np.require(features, features.dtype, "CA") if not issparse(features) else features,
-            np.ascontiguousarray(labels),
-            np.ascontiguousarray(costs),
-            len(classes),
-            self.loss == "weston_watkins",
-            float(self.delta),
-            bias,
-            n_threads,
-        )
-        found = self._minimise(problem, classes, shown)
+            bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
+            problem = Problem(
+                np.require(features, features.dtype, "CA") if not issparse(features) else features,
+                np.ascontiguousarray(labels),
+                np.ascontiguousarray(costs),
+                len(classes),
+                self.loss == "weston_watkins",
+                float(self.delta),
+                bias,
+                n_threads,
+            )
+            found = self._minimise(problem, classes, shown)
         self.classes_ = classes
         self._publish(found, costs, keep, chosen, gamma, bias)
         warn_unless_converged(found, self.tol)
