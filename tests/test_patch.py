@@ -50,14 +50,15 @@ def _nothing_is_left_behind():
 
 def test_the_table():
     assert {"BernoulliRBM", "LinearSVC", "MLPClassifier", "MLPRegressor"} <= set(NAMES)
-    with fastnn.patched() as names:
+    with fastnn.patched(NAMES) as names:
         assert names == NAMES
         assert all(getattr(TABLE[name], name).__module__.startswith("fastnn.") for name in names)
 
 
 def test_patching_and_unpatching():
-    assert fastnn.patch_sklearn() == NAMES == swapped()
-    assert fastnn.unpatch_sklearn() == NAMES
+    by_default = [name for name in NAMES if name != "LinearSVC"]
+    assert fastnn.patch_sklearn() == by_default == swapped()
+    assert fastnn.unpatch_sklearn() == by_default
     assert fastnn.unpatch_sklearn() == []
 
 
@@ -137,14 +138,14 @@ def test_a_failed_import_leaves_nothing_patched(monkeypatch):
 def test_an_estimator_that_fastnn_lacks_is_not_in_the_table(monkeypatch):
     monkeypatch.setitem(door._TABLE, "Ridge", ("sklearn.linear_model", "fastnn.linear"))
     with fastnn.patched() as names:
-        assert names == NAMES
+        assert "Ridge" not in names
         assert sklearn.linear_model.Ridge.__module__.startswith("sklearn.")
 
 
 def test_many_threads():
     def work():
         for _ in range(50):
-            with fastnn.patched():
+            with fastnn.patched(NAMES):
                 assert swapped() == NAMES
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -179,7 +180,7 @@ def test_models_survive_the_door(name, tmp_path):
 def test_signatures_are_scikit_learns(name):
     import inspect
 
-    with fastnn.patched():
+    with fastnn.patched(NAMES):
         own = inspect.signature(getattr(TABLE[name], name).__init__).parameters
     other = inspect.signature(ORIGINALS[name].__init__).parameters
     assert list(own)[: len(other)] == list(other)
@@ -187,7 +188,7 @@ def test_signatures_are_scikit_learns(name):
 
 
 def test_what_is_not_served_is_scikit_learns_and_said(caplog):
-    with fastnn.patched(), caplog.at_level(logging.INFO, logger="fastnn"):
+    with fastnn.patched("LinearSVC"), caplog.at_level(logging.INFO, logger="fastnn"):
         model = sklearn.svm.LinearSVC(random_state=0).fit(X, Y)
     (line,) = [record.getMessage() for record in caplog.records]
     assert "LinearSVC: multi_class='ovr' is not served" in line
@@ -216,16 +217,16 @@ SCRIPTS = {
         step = MLPClassifier((60,), batch_size=16, max_iter=30, random_state=0)
         found = step.fit(X[:1200] / 16, y[:1200]).predict(X[1200:] / 16)
     """,
-    "svm": """
-        from sklearn.datasets import load_digits
-        from sklearn.svm import LinearSVC
-        X, y = load_digits(return_X_y=True)
-        step = LinearSVC(multi_class="crammer_singer", C=0.05, tol=1e-6, max_iter=100_000)
-        found = step.fit(X[:1200] / 16, y[:1200]).predict(X[1200:] / 16)
+    "logistic": """
+        from sklearn.datasets import make_classification
+        from sklearn.linear_model import LogisticRegression
+        X, y = make_classification(20_000, 50, n_informative=20, n_classes=5, random_state=0)
+        step = LogisticRegression(max_iter=500)
+        found = step.fit(X, y).predict(X[:1000])
     """,
 }
 # Share of predictions that agree: the same numbers for two, another random stream for the first.
-AGREEMENT = {"rbm": 0.85, "mlp": 1.0, "svm": 1.0}
+AGREEMENT = {"rbm": 0.85, "mlp": 1.0, "logistic": 1.0}
 TIMED = """
 import time, warnings
 warnings.simplefilter("ignore")
@@ -257,17 +258,16 @@ def test_users_scripts_predict_the_same_and_sooner(name, tmp_path):
     assert (results["sklearn"][1] == results["fastnn"][1]).mean() >= AGREEMENT[name]
     ratio = results["sklearn"][0] / results["fastnn"][0]
     print(f"{name}: {ratio:.1f} times sooner")
-    # Seconds of this process's CPU; fastnn's are some tenths of scikit-learn's. On data this small
-    # liblinear's coordinate descent is sooner than a certificate: of the last nothing is claimed.
-    assert name == "svm" or ratio > 1.2
+    # Seconds of this process's CPU, on one thread.
+    assert ratio > 1.2
 
 
 ECHO = """
 import sys, os, __main__
 assert __name__ == "__main__" and __main__.__file__ == os.path.abspath(__file__)
 import neighbour
-from sklearn.svm import LinearSVC
-print(LinearSVC.__module__, os.path.basename(sys.argv[0]), *sys.argv[1:])
+from sklearn.linear_model import LogisticRegression
+print(LogisticRegression.__module__, os.path.basename(sys.argv[0]), *sys.argv[1:])
 """
 
 
@@ -280,10 +280,10 @@ def folder(tmp_path):
 
 def test_arguments_and_the_module_main(folder):
     told = run("-m", "fastnn", "run", str(folder / "echo.py"), "-m", "--show", "x y", cwd="/")
-    assert told.stdout.strip() == "fastnn.linear.linear_svc echo.py -m --show x y"
+    assert told.stdout.strip() == "fastnn.linear.logistic echo.py -m --show x y"
     assert told.stderr == ""
     told = run("-m", "fastnn", "run", "--show", "-m", "echo", "--help", cwd=folder)
-    assert told.stdout.strip() == "fastnn.linear.linear_svc echo.py --help"
+    assert told.stdout.strip() == "fastnn.linear.logistic echo.py --help"
     assert "BernoulliRBM" in told.stderr
 
 
