@@ -167,8 +167,7 @@ class PatternMemory(Savable, BaseEstimator):
             X = X.astype(X.dtype.newbyteorder("="))
         if not self._is_real:
             return np.ascontiguousarray(_rules.check_spins(X, name, check_n_threads(self.n_threads)))
-        kept = X.dtype == np.float32 if reset else self._patterns.dtype == np.float32
-        return np.ascontiguousarray(X, dtype=np.float32 if kept else np.float64)
+        return np.ascontiguousarray(X, real_dtype(X, np.float64) if reset else self._patterns.dtype)
 
     def _stored(self, X) -> np.ndarray:
         return X if self._is_real else pack_states(X)
