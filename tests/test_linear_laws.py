@@ -328,7 +328,8 @@ def test_a_basis_is_a_function_or_a_transformer():
 @pytest.mark.parametrize("solver", ["lbfgs", "proximal-newton", "sgd"])
 def test_ctrl_c_ends_a_fit_and_keeps_the_last_model(solver):
     rng = np.random.default_rng(0)
-    rows, y = rng.normal(size=(40_000, 200)), rng.integers(0, 20, 40_000)
+    scales = np.geomspace(1, 1e-3, 200)  # so ill-conditioned that no solver is done before the signal
+    rows, y = rng.normal(size=(40_000, 200)) * scales, rng.integers(0, 20, 40_000)
     model = fastnn.LogisticRegression(max_iter=3, tol=10.0).fit(rows[:500], y[:500])
     before = model.coef_.copy()
     model.set_params(solver=solver, max_iter=100_000, tol=0.0, C=1e6)
