@@ -46,13 +46,6 @@ INLINE vreal sign_real(vreal x) {
     return select_real(x == splat(0), splat(0), one);
 }
 
-/* Square root by the hardware's instruction, one lane at a time where C has no vector form. */
-INLINE vreal sqrt_real(vreal x) {
-    for (int l = 0; l < LANES; l++)
-        x[l] = sizeof(real) == 4 ? (real)__builtin_sqrtf((float)x[l]) : (real)__builtin_sqrt((double)x[l]);
-    return x;
-}
-
 /* The rule's numbers in every lane. */
 typedef struct {
     vreal rate, momentum, beta2, epsilon, scale1, scale2;
@@ -75,7 +68,7 @@ INLINE vreal change_of(const vrule *rule, vreal g, real *velocity, real *second)
     vreal s = rule->beta2 * load_real(second) + (splat(1) - rule->beta2) * (g * g);
     store_real(velocity, m);
     store_real(second, s);
-    return rule->rate * (m * rule->scale1) / (sqrt_real(s * rule->scale2) + rule->epsilon);
+    return rule->rate * (m * rule->scale1) / (root_real(s * rule->scale2) + rule->epsilon);
 }
 
 INLINE real *at_or_null(void *x, int64_t at) { return x ? (real *)x + at : 0; }
