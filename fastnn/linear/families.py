@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +45,7 @@ class Link:
                 return z
 
 
-class Family:
+class Family(ABC):
     """One family: its statistic T, log-partition a and mean a', links, deviance.
 
     `links` maps a link's name to the kernel that computes loss and slopes; the first is the default.
@@ -61,20 +62,21 @@ class Family:
     def T(self, y):
         return np.asarray(y)
 
+    @abstractmethod
     def a(self, eta):
-        raise NotImplementedError
+        """The log-partition at eta."""
 
+    @abstractmethod
     def mean(self, eta):
         """a'(eta)"""
-        raise NotImplementedError
 
+    @abstractmethod
     def contains(self, y) -> bool:
         """Whether all y are values that the family gives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def deviance(self, y, mean):
         """Of each row: 2 (greatest log-likelihood - log-likelihood) phi."""
-        raise NotImplementedError
 
     def link(self, name: str) -> Link:
         """ValueError for a link that the family lacks; "auto" is the default, "canonical" that one."""
