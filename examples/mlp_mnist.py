@@ -7,7 +7,6 @@ and writes ``mlp_mnist.png``: the course of the training, and the test pictures 
 """
 
 import argparse
-import gzip
 import time
 import warnings
 from pathlib import Path
@@ -19,16 +18,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnn import MLPClassifier, plot
+from fastnn._datasets import read_labelled
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is given
-
-
-def read_idx(directory: Path, name: str) -> np.ndarray:
-    """Unsigned bytes of an IDX file, gzipped or not: its third number of dimensions, then their sizes."""
-    path = sorted(directory.glob(f"{name}-ubyte*"))[0]
-    content = (gzip.open if path.suffix == ".gz" else open)(path, "rb").read()
-    shape = np.frombuffer(content, ">u4", content[3], offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(shape)
 
 
 def digits(directory: Path | None):
@@ -36,10 +28,7 @@ def digits(directory: Path | None):
     if directory is None:
         X, y = load_digits(return_X_y=True)
         return train_test_split((X / 16).astype(np.float32), y, test_size=0.25, random_state=0)
-    X, X_test = (read_idx(directory, f"{part}-images-idx3") for part in ("train", "t10k"))
-    y, y_test = (read_idx(directory, f"{part}-labels-idx1") for part in ("train", "t10k"))
-    X, X_test = (pictures.reshape(len(pictures), -1).astype(np.float32) / 255 for pictures in (X, X_test))
-    return X, X_test, y, y_test
+    return read_labelled(directory)
 
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -63,6 +63,20 @@ def read_images(path: str | os.PathLike) -> Images:
     return Images(X, (height, width), file.name)
 
 
+def read_labelled(directory: Path) -> tuple[np.ndarray, ...]:
+    """X, X_test, y, y_test of MNIST's four files: images as float32 in [0, 1], and their labels."""
+    X, X_test = (read_images(_only(directory, f"{part}*idx3-ubyte*")).X for part in ("train", "t10k"))
+    y, y_test = (read_idx(_only(directory, f"{part}*idx1-ubyte*")) for part in ("train", "t10k"))
+    return X, X_test, y, y_test
+
+
+def _only(directory: Path, pattern: str) -> Path:
+    found = sorted(directory.glob(pattern))
+    if not found:
+        raise FileNotFoundError(f"{directory}: no file named {pattern}")
+    return found[0]
+
+
 def read_idx(path: str | os.PathLike) -> np.ndarray:
     """The array stored in an IDX file, gzip-compressed or not, in native byte order.
 

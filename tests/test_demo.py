@@ -12,7 +12,7 @@ import pytest
 
 import fastnn
 from fastnn.__main__ import main
-from fastnn._datasets import digits, read_idx, read_images
+from fastnn._datasets import digits, read_idx, read_images, read_labelled
 
 PICTURES = ("filters.png", "reconstructions.png", "samples.png")
 
@@ -218,6 +218,22 @@ class TestIdx:
         training = gzip.compress(idx_bytes(images(60)))
         (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(training)
         assert len(read_images(tmp_path).X) == 60
+
+    def test_labelled_files_of_a_directory(self, tmp_path):
+        for part, n in (("train", 60), ("t10k", 30)):
+            (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images(n)))
+            labels = gzip.compress(idx_bytes(np.arange(n, dtype=np.uint8)))
+            (tmp_path / f"{part}-labels-idx1-ubyte.gz").write_bytes(labels)
+        X, X_test, y, y_test = read_labelled(tmp_path)
+        assert (X.shape, X_test.shape, X.dtype) == ((60, 30), (30, 30), np.float32)
+        np.testing.assert_array_equal(y, np.arange(60))
+        np.testing.assert_array_equal(y_test, np.arange(30))
+
+    def test_labels_missing(self, tmp_path):
+        for part in ("train", "t10k"):
+            (tmp_path / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images()))
+        with pytest.raises(FileNotFoundError, match=r"no file named train\*idx1-ubyte\*"):
+            read_labelled(tmp_path)
 
     def test_directory_without_images(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="no images here"):
