@@ -259,8 +259,11 @@ typedef struct {
     const int32_t *indices;
     const void *weights, *constant; /* fix */
     const void *gains;              /* fix: the same couplings in steps of the partners' fields */
-    const void *scale;              /* real (n_spins): value of one step */
-    const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
+    const void *scale;              /* real: value of one step, by place in the order of a sweep */
+    const int32_t *sites;           /* (n_places): spins in the order of a sweep */
+    const int32_t *places;          /* (n_spins): the converse, n_places for spins that never move */
+    void *margins;                  /* real (n_blocks, margin_stride), margin_stride > n_places */
+    int64_t margin_stride;
     /* Fields kept for each read: see anneal/fields.c. Spins lie in the order of the sites, the n_places that
      * move first; rows hold gains alone. */
     int64_t n_places, n_reads, kept_stride, kept_columns; /* n_reads: of a rung */
