@@ -118,9 +118,10 @@ def compile_rooms(compiler: list[str], flags: list[str], folder: Path) -> list[s
 
 
 def loops() -> list[Extension]:
-    """One extension per Cython file; `depends` makes a change of the rooms rebuild them."""
+    """One extension per Cython file; a header rebuilds all of them, a room only `core`, which holds it."""
     flags = ["-O3", "-fopenmp", "-ffp-contract=off"]
     link = ["-fopenmp"]
+    rooms = [str(p) for p in [*ROOMS, CSRC / "dispatch.c"]]
     if SANITIZE:
         flags += [f"-fsanitize={SANITIZE}", "-g"]
         link += [f"-fsanitize={SANITIZE}"]
@@ -129,7 +130,7 @@ def loops() -> list[Extension]:
             f"fastnn._kernels.{path.stem}",
             [str(path)],
             include_dirs=[str(CSRC), "fastnn/_kernels"],
-            depends=[*HEADERS, *map(str, ROOMS), str(CSRC / "dispatch.c")],
+            depends=HEADERS + (rooms if path.stem == "core" else []),
             extra_compile_args=flags,
             extra_link_args=link,
         )
