@@ -4,7 +4,8 @@
  * (m, n) row by row. n is rounded up to 16 columns, which B and C must have. Blocks of ROWS rows by VECTORS
  * vectors stay in registers, and a strip of B, as wide as a block, in the first-level cache over all rows
  * of A: unless rows of B are a power of two apart, which crowds them into a few of its sets. Each number of
- * C is one sum in the order of k, whatever the blocks: the same for every ISA that fuses multiply-adds.
+ * C is the sum, in order, of sums over INNER steps of k, whatever the blocks: rounding errors grow less than
+ * in a single one, and are the same for every ISA that fuses multiply-adds.
  */
 #include "fastnn.h"
 #include "vec.h"
@@ -20,7 +21,7 @@ INLINE void block(int rows, int vectors, int64_t k, const real *a, int64_t a_row
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) sum[i][v] = add ? load_real(c + i * ldc + v * LANES) : splat(0);
+        for (int v = 0; v < vectors; v++) sum[i][v] = splat(0);
     for (int64_t p = 0; p < k; p++, a += a_inner, b += ldb)
 #pragma GCC unroll 8
         for (int i = 0; i < rows; i++)
@@ -30,7 +31,10 @@ INLINE void block(int rows, int vectors, int64_t k, const real *a, int64_t a_row
 #pragma GCC unroll 8
     for (int i = 0; i < rows; i++)
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) store_real(c + i * ldc + v * LANES, sum[i][v]);
+        for (int v = 0; v < vectors; v++) {
+            real *to = c + i * ldc + v * LANES;
+            store_real(to, add ? load_real(to) + sum[i][v] : sum[i][v]);
+        }
 }
 
 #define BLOCKS(rows)               \
