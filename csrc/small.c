@@ -2,9 +2,9 @@
  *
  * A (m, k) lies in steps of a_row and a_inner, so a transposed matrix is read as it is; B (k, n) and C
  * (m, n) row by row. n is rounded up to 16 columns, which B and C must have. Blocks of ROWS rows by VECTORS
- * vectors stay in registers, and a strip of B, as wide as a block, in the first-level cache over all rows
- * of A: unless rows of B are a power of two apart, which crowds them into a few of its sets. Each number of
- * C is the sum, in order, of sums over INNER steps of k, whatever the blocks: rounding errors grow less than
+ * vectors stay in registers; INNER rows of B, as wide as a block, in the first-level cache over all rows of
+ * A: unless rows of B are a power of two apart, which crowds them into a few of its sets. Each number of C
+ * is the sum, in order, of sums over INNER steps of k, whatever the blocks: rounding errors grow less than
  * in a single one, and are the same for every ISA that fuses multiply-adds.
  */
 #include "fastnn.h"
@@ -12,7 +12,7 @@
 
 #define ROWS 6
 #define VECTORS (FASTNN_VEC == 64 ? 4 : 2) /* sums, a row of B and one number of A fill the registers */
-#define INNER 256                          /* steps of k that go over all of C before the next ones */
+#define INNER 64                           /* rows of a strip of B, which stay in the first-level cache beside A */
 
 /* rows and vectors are constants wherever this is inlined. */
 INLINE void block(int rows, int vectors, int64_t k, const real *a, int64_t a_row, int64_t a_inner, const real *b,
