@@ -108,6 +108,16 @@ void FN(gather_states)(const fnn_source *s, int64_t row, int64_t mode, uint64_t 
     if (s->n_features % TILE) bits[n_tiles - 1] &= ((uint64_t)1 << (s->n_features % TILE)) - 1;
 }
 
+/* Rare after the first rows: lanes are only taken apart where one of them is beyond the bounds. */
+INLINE void widen(double bounds[2], vreal least, vreal most) {
+    vreal low = splat((real)bounds[0]), high = splat((real)bounds[1]);
+    if (!(mask_bits(least < low) | mask_bits(high < most))) return;
+    for (int l = 0; l < LANES; l++) {
+        bounds[0] = (double)least[l] < bounds[0] ? (double)least[l] : bounds[0];
+        bounds[1] = (double)most[l] > bounds[1] ? (double)most[l] : bounds[1];
+    }
+}
+
 /* Least and greatest value of one row, into bounds; returns 2 if every value is `low` or 1, else 1, or 0
  * where a value is NaN or infinite. Features that a sparse row does not store count as 0. bits (n_tiles) or
  * NULL: the row's states, if that is what its values are. */
@@ -116,7 +126,6 @@ int64_t FN(survey_row)(const fnn_source *s, int64_t row, int64_t low, void *scra
     real *x = scratch;
     vreal least = splat((real)bounds[0]), most = splat((real)bounds[1]);
     vreal away = splat(0), poison = splat(0);
-    double farthest = 0;
     const real zeros[TILE] ALIGNED = {0};
     FN(gather_reals)(s, row, scratch);
     for (int64_t t = 0; bits && t * TILE < s->n_features; t++) bits[t] = above(x + t * TILE, zeros);
@@ -128,11 +137,7 @@ int64_t FN(survey_row)(const fnn_source *s, int64_t row, int64_t low, void *scra
         least = min_real(v, least);
         most = max_real(v, most);
     }
-    for (int l = 0; l < LANES; l++) {
-        if (poison[l] != 0) return 0;
-        farthest = (double)away[l] > farthest ? (double)away[l] : farthest;
-        bounds[0] = (double)least[l] < bounds[0] ? (double)least[l] : bounds[0];
-        bounds[1] = (double)most[l] > bounds[1] ? (double)most[l] : bounds[1];
-    }
-    return farthest > 0 ? 1 : 2;
+    if (mask_bits(poison != splat(0))) return 0;
+    widen(bounds, least, most);
+    return mask_bits(splat(0) < away) ? 1 : 2;
 }
