@@ -259,11 +259,8 @@ typedef struct {
     const int32_t *indices;
     const void *weights, *constant; /* fix */
     const void *gains;              /* fix: the same couplings in steps of the partners' fields */
-    const void *scale;              /* real: value of one step, by place in the order of a sweep */
+    const void *scale;              /* real: value of one step, by place in a sweep */
     const int32_t *sites;           /* (n_places): spins in the order of a sweep */
-    const int32_t *places;          /* (n_spins): the converse, n_places for spins that never move */
-    void *margins;                  /* real (n_blocks, margin_stride), margin_stride > n_places */
-    int64_t margin_stride;
     /* Fields kept for each read: see anneal/fields.c. Spins lie in the order of the sites, the n_places that
      * move first; rows hold gains alone. */
     int64_t n_places, n_reads, kept_stride, kept_columns; /* n_reads: of a rung */
@@ -273,7 +270,7 @@ typedef struct {
     /* Small integers: groups in stages. */
     const fnn_group *groups;
     const int64_t *stages;      /* (n_sites + 1): where a stage's groups begin */
-    const int32_t *slots;       /* (n_slots, 8): neighbours of the members, n_spins where there is none */
+    const int32_t *slots;       /* (n_slots, 8): neighbours, n_spins where there is none; lanes: see lanes.c */
     const uint8_t *signs;       /* (n_slots): bit l set where member l's coupling is negative */
     int64_t n_levels;
     const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */

@@ -190,21 +190,6 @@ INLINE uint64_t at_most_bits(vreal a, vreal b) {
 #endif
 }
 
-/* The least of n vectors' lanes. */
-INLINE real least_real(const vreal *x, int n) {
-    vreal low = x[0];
-    for (int v = 1; v < n; v++) low = min_real(x[v], low);
-#if FASTNN_VEC == 64 && FASTNN_REAL == 32
-    return _mm512_reduce_min_ps((__m512)low);
-#elif FASTNN_VEC == 64
-    return _mm512_reduce_min_pd((__m512d)low);
-#else
-    real least = low[0];
-    for (int l = 1; l < LANES; l++) least = low[l] < least ? low[l] : least;
-    return least;
-#endif
-}
-
 /* Bytes: one bit per byte of a comparison's result, the first in memory lowest, for 64 bytes in all. */
 typedef int8_t vbytes __attribute__((vector_size(FASTNN_VEC)));
 typedef vbytes vbytes_mem __attribute__((aligned(1), may_alias));

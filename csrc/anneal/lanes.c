@@ -7,13 +7,12 @@
  *
  * No uniform is so small that a read with 2 beta s_i h_i > FAR flips: a spin with all reads out there draws
  * none. Where few spins flip any more, the fields of all reads are kept and follow the flips. So is the least
- * s_i h_i over the reads, a spin's margin, until a partner flips; 32 spins are passed over by their margins.
+ * s_i h_i over the reads, a spin's margin (in downs, by place as slots has it), until a partner flips.
  *
  * Fields are integers in steps of a power of two of their own per spin (rows already doubled), so they
  * are exact sums that cannot drift, and couplings that are integers stay what they are. Every operation is
  * on lanes that never meet, or a least number, so states are bitwise the same for any vector width. A uniform
- * has the 31 bits of float32, with more digits near zero, or 52 bits: the least acceptance it can tell from none
- * is 2^-32, 2^-53.
+ * has the 31 bits of float32, with more digits near zero, or 52: the least acceptance it knows is 2^-32, 2^-53.
  */
 #include "../fastnn.h"
 #include "../vmath.h"
@@ -23,6 +22,21 @@
 #define FAR (sizeof(real) == 4 ? REAL_C(22.2) : REAL_C(36.8)) /* e^-FAR is below every uniform */
 #define UNKNOWN -REAL_C(0x1p100) /* a margin that tells nothing */
 #define MOVING_ALIKE 2.5 /* sums cost as much as bringing fields up to date where one spin in so many moves */
+
+/* The least of n vectors' lanes. */
+INLINE real least_real(const vreal *x, int n) {
+    vreal low = x[0];
+    for (int v = 1; v < n; v++) low = min_real(x[v], low);
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return _mm512_reduce_min_ps((__m512)low);
+#elif FASTNN_VEC == 64
+    return _mm512_reduce_min_pd((__m512d)low);
+#else
+    real least = low[0];
+    for (int l = 1; l < LANES; l++) least = low[l] < least ? low[l] : least;
+    return least;
+#endif
+}
 
 /* -x in the lanes whose bit is set. */
 INLINE vreal negate_where(vreal x, uint32_t bits) {
@@ -116,7 +130,7 @@ INLINE void push(const fnn_spins *m, fix *fields, real *margins, int64_t i, uint
     const fix *gains = m->gains;
     for (int64_t k = m->indptr[i]; k < m->indptr[i + 1]; k++) {
         int64_t j = m->indices[k];
-        if (margins) margins[m->places[j]] = UNKNOWN;
+        if (margins) margins[m->slots[j]] = UNKNOWN; /* slots: the places of the spins */
         if (!fields) continue;
         fix *h = fields + DRAW * j;
         vfix gain = splat_fix(gains[k]);
@@ -215,7 +229,7 @@ static void begin_keeping(const fnn_spins *m, const uint32_t *states, const kept
 void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
     uint32_t *states = (uint32_t *)m->states + block * m->stride;
     kept k = {m->fields ? (fix *)m->fields + block * m->n_spins * DRAW : 0,
-              m->random_order ? 0 : (real *)m->margins + block * m->margin_stride};
+              m->random_order ? 0 : (real *)m->downs + block * m->kept_stride};
     uint64_t *seat = m->streams + block * XORO_WORDS;
     stream s = load_stream(seat);
     int keeping = 0;

@@ -212,9 +212,6 @@ cdef extern from "fastnn.h" nogil:
         const void *gains
         const void *scale
         const int32_t *sites
-        const int32_t *places
-        void *margins
-        int64_t margin_stride
         int64_t n_places, n_reads, kept_stride, kept_columns
         void *fields
         void *downs
