@@ -419,7 +419,9 @@ typedef struct {
     X(int64_t, barrier_block, (const fnn_barrier *b, const fnn_source *s, int64_t row0, int64_t row1, int64_t j, \
                                int64_t k, double least, void *scratch, double *out))                      \
     X(void, sparse_rows, (const fnn_sparse *x, const void *b, const void *first, int64_t stride,          \
-                          int64_t row0, int64_t row1, void *out))
+                          int64_t row0, int64_t row1, void *out))                                         \
+    X(void, add_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner, \
+                          const void *b, int64_t ldb, void *c, int64_t ldc))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

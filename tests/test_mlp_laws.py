@@ -10,6 +10,7 @@ from scipy.special import expit
 
 import fastnn
 from fastnn._kernels.mlp import Network
+from fastnn._kernels.predict import predict
 
 ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "softplus")
 LOSSES = (
@@ -163,6 +164,40 @@ def test_forward_pass_is_the_formula():
 
 
 # --- Boolean functions ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_products_of_several_blocks_are_those_of_numpy(dtype):
+    # More inputs, units and rows than a product takes at a time, and odd numbers of each.
+    sizes = (300, 77, 1105, 5)
+    X, _, y, _ = problem(sizes, "squared_error", n=601)
+    found = []
+    for n_threads in (1, 2):
+        net = network(sizes, "tanh", "squared_error", dtype, max_rows=290, n_threads=n_threads)
+        loss, coefs, intercepts = net.gradient(X.astype(dtype), None, y.astype(dtype), None, 601.0)
+        found.append([np.float64(loss), *coefs, *intercepts])
+    for one, two in zip(*found, strict=True):
+        assert_array_equal(one, two)
+    weights, biases = ([np.asarray(p, np.float64) for p in of] for of in (net.weights, net.biases))
+    values = [X]
+    for w, b in zip(weights, biases, strict=True):
+        values.append(np.tanh(values[-1] @ w + b) if len(b) > 5 else values[-1] @ w + b)
+    error = (values[-1] - y) / 601
+    tolerance = 200 * float(np.finfo(dtype).eps)
+    assert loss == pytest.approx(((values[-1] - y) ** 2).sum() / 1202, rel=tolerance)
+    for layer in (2, 1, 0):
+        for gradient, expected in (
+            (coefs[layer], values[layer].T @ error),
+            (intercepts[layer], error.sum(axis=0)),
+        ):
+            assert_allclose(gradient, expected, atol=tolerance * np.abs(expected).max())
+        error = error @ weights[layer].T * (1 - values[layer] ** 2)
+    coefs, intercepts = ([np.ascontiguousarray(p) for p in of] for of in (net.weights, net.biases))
+    for n in (1, 3, 16, 25, 601):
+        for n_threads in (1, 2):
+            scores, finite = predict(X[:n].astype(dtype), coefs, intercepts, "tanh", 0.0, n_threads)
+            assert finite
+            assert_allclose(scores, values[-1][:n], atol=tolerance * np.abs(values[-1]).max())
 
 
 def bits(n):

@@ -14,7 +14,7 @@ from fastnn._functional.losses import (
     class_targets,
 )
 from fastnn._kernels.projection import CHUNK_BYTES, linear_loss
-from fastnn._threads import n_threads_for, single_threaded_blas
+from fastnn._threads import n_threads_for
 
 
 def linear_cross_entropy(
@@ -109,11 +109,10 @@ def linear_cross_entropy(
     losses = np.empty(n)
     sum_, bad = 0.0, -1
     if n:
-        with single_threaded_blas():
-            sum_, bad = linear_loss(
-                X, W, b, labels, given, class_weight, row_weight, ignore, scale, smoothing, int(chunk),
-                losses, gradients, n_threads_for(),
-            )  # fmt: skip
+        sum_, bad = linear_loss(
+            X, W, b, labels, given, class_weight, row_weight, ignore, scale, smoothing, int(chunk),
+            losses, gradients, n_threads_for(),
+        )  # fmt: skip
     if bad >= 0:
         raise ValueError(f"row {bad} has no loss: its logits are NaN or infinite, or its targets negative")
     loss = losses.astype(X.dtype) if reduction == "none" else sum_ * scale

@@ -360,6 +360,8 @@ cdef extern from "fastnn.h" nogil:
                                  void *, double *) noexcept nogil
         void (*sparse_rows)(const fnn_sparse *, const void *, const void *, int64_t, int64_t, int64_t,
                             void *) noexcept nogil
+        void (*add_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
+                            void *, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

@@ -18,16 +18,16 @@ from .core cimport (
     watch_interrupted,
 )
 from .arrays cimport address, aligned, ceil_div
-from .passes cimport SLAB_ROWS, dense_layer, is_small, network, padded, run_batch
+from .passes cimport SLAB_ROWS, dense_layer, is_small, network, padded, row_stride, run_batch
 
 from .softmax import ACTIVATIONS, LOSSES
 
-# Multiply-adds of a tile of a product: fewer, and packing the factors shows.
+# Multiply-adds of a tile of a product.
 cdef int64_t TILE_WORK = 12_000_000
 cdef int64_t SHARED_WORK = 1 << 18
 cdef int64_t MOST_TILES = 16
 # Parameters of a block, whose gradient stays in the second-level cache until its step; columns of a block.
-# A product packs both its factors, so blocks are square and as large as that allows.
+# Rows come in sixes, as products take them.
 cdef int64_t BLOCK_SIZE = 1 << 16
 cdef int64_t BLOCK_COLUMNS = 256
 
@@ -92,7 +92,7 @@ cdef void lead_gradient(fnn_team *team, void *context) noexcept nogil:
     for batch in range(ceil_div(j.n_rows, j.batch_size)):
         net.row0 = batch * j.batch_size
         net.n = min(j.batch_size, j.n_rows - net.row0)
-        net.keep = 1.0 if batch else 0.0
+        net.keep = batch > 0
         run_batch(team, net)
         for r in range(net.n):
             j.total += net.losses[r]
@@ -128,14 +128,15 @@ cdef class Network:
                  int n_threads):
         cdef network *net = &self.net
         cdef dense_layer *last = net.layers + len(sizes) - 2
-        cdef int64_t layer, turned = 0
+        cdef int64_t layer
+        cdef bint small = True
         self.held, self.data, self.sizes, self.state_arrays = [], [], list(sizes), {}
         self.weights, self.biases = [], []
         self.dtype, self.max_rows, self.n_threads = np.dtype(dtype), max_rows, n_threads
         net.rooms = rooms_for(dtype)
         net.bytes, net.n_layers = net.rooms.real_bytes, len(sizes) - 1
         net.loss_rows = net.rooms.loss_rows[LOSSES.index(loss)]
-        net.input.stride = padded(sizes[0], FNN_TILE)
+        net.input.stride = row_stride(sizes[0], FNN_TILE)
         net.input.values = self._lent((max_rows, net.input.stride), dtype)
         net.input.bias = self._lent((net.input.stride,), dtype)
         net.input.activation = ACTIVATIONS.index("identity")
@@ -145,9 +146,8 @@ cdef class Network:
             net.layers[layer].dense.activation = ACTIVATIONS.index(activation if layer + 1 < net.n_layers else "identity")
             net.layers[layer].dense.parameter, net.layers[layer].dense.key = parameter, key
             net.layers[layer].dense.stream = FNN_STREAM_DROPOUT + 1 + layer
-            net.slab = SLAB_ROWS if net.layers[layer].small and (layer == 0 or net.slab) else 0
-            if net.layers[layer].small:
-                turned = max(turned, sizes[layer + 1] * padded(sizes[layer], 16))
+            small &= is_small(sizes[layer], sizes[layer + 1])
+        net.slab = SLAB_ROWS if small else 0
         self._cut_blocks()
         net.losses = <double *>self._lent((max_rows,), np.float64)
         net.batch_labels = <int64_t *>self._lent((max_rows,), np.int64)
@@ -157,7 +157,7 @@ cdef class Network:
         ones[...] = 1
         self.held.append(ones)
         net.ones = <const char *>address(ones)
-        net.scratch_bytes = padded(max(BLOCK_SIZE, turned) * net.bytes, 64)
+        net.scratch_bytes = BLOCK_SIZE * net.bytes
         net.scratch = <char *>self._lent((n_threads, net.scratch_bytes), np.uint8)
         net.loss.scores, net.loss.grad, net.loss.losses = last.values, last.errors, net.losses
         net.loss.stride = net.loss.grad_stride = last.stride
@@ -172,9 +172,9 @@ cdef class Network:
     cdef _lay_out(self, int64_t which, int64_t n_in, int64_t n_out, double dropout):
         cdef dense_layer *layer = self.net.layers + which
         cdef int64_t work = self.max_rows * n_in * n_out, tiles
-        layer.n_in, layer.n_out, layer.stride = n_in, n_out, padded(n_out, 16)
+        layer.n_in, layer.n_out, layer.stride = n_in, n_out, row_stride(n_out, 16)
         layer.stride_in = self.net.input.stride if which == 0 else (layer - 1).stride
-        layer.small = is_small(n_in, n_out)
+        layer.packed = True
         weights, biases = aligned((n_in, layer.stride), self.dtype), aligned((1, layer.stride), self.dtype)
         self.held += [weights, biases]
         self.weights.append(weights[:, :n_out])
@@ -200,9 +200,9 @@ cdef class Network:
         blocks = []
         for which in range(self.net.n_layers):
             layer = self.net.layers + which
-            columns = min(layer.stride, BLOCK_COLUMNS)
-            parts = max(2, ceil_div(layer.n_in, BLOCK_SIZE // columns // 8 * 8))
-            rows = padded(ceil_div(layer.n_in, parts), 8)
+            columns = min(padded(layer.n_out, 16), BLOCK_COLUMNS)
+            parts = max(2, ceil_div(layer.n_in, BLOCK_SIZE // columns // 6 * 6))
+            rows = padded(ceil_div(layer.n_in, parts), 6)
             for row0 in range(0, layer.n_in, rows):
                 for col0 in range(0, layer.n_out, columns):
                     blocks.append((which, row0, min(row0 + rows, layer.n_in), col0, min(col0 + columns, layer.n_out)))

@@ -9,7 +9,7 @@ from .arrays cimport ceil_div
 cdef struct dense_layer:
     # Values below have rows of stride_in reals, this layer's values, errors and weights of stride.
     int64_t n_in, n_out, stride_in, stride
-    bint small  # its products stay out of BLAS
+    bint packed  # rows of weights are padded to 16 columns: its product stays out of BLAS
     int64_t rows, columns, back_columns  # of a tile
     fnn_dense dense
     fnn_descent weights, biases
@@ -44,19 +44,26 @@ cdef struct network:
     int64_t n_blocks
     double *squares
     bint accumulate
-    double keep  # what accumulated gradients are multiplied by first: 0 or 1
+    bint keep  # add to the gradients that are there
     char *scratch
     int64_t scratch_bytes, slab
     const char *ones
 
 
 cdef enum:
+    TURNED_ROWS = 512  # of a layer's weights, turned, that a product takes at a time
     SLAB_ROWS = 16  # rows that go through a small network at a time
-    SMALL_LAYER = 1 << 15  # weights of a layer up to which its products stay out of BLAS
+    SMALL_LAYER = 1 << 15  # weights up to which a layer stays in the second-level cache with its rows
 
 
 cdef inline int64_t padded(int64_t n, int64_t multiple) noexcept nogil:
     return ceil_div(n, multiple) * multiple
+
+
+cdef inline int64_t row_stride(int64_t n, int64_t multiple) noexcept nogil:
+    """n rounded up, and not to where rows crowd into a part of the cache's sets."""
+    cdef int64_t stride = padded(n, multiple)
+    return stride + 16 if stride % 64 == 0 else stride
 
 
 cdef inline bint is_small(int64_t n_in, int64_t n_out) noexcept nogil:

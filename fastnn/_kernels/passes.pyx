@@ -9,7 +9,7 @@ step while that is in the cache. All bounds depend on shapes alone, so the numbe
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from .core cimport fnn_dense, fnn_rooms, fnn_team, team_run
+from .core cimport FNN_TILE, fnn_dense, fnn_rooms, fnn_team, team_run
 from .arrays cimport ceil_div, gemm
 
 
@@ -42,7 +42,7 @@ cdef void forward_from(const fnn_rooms *rooms, dense_layer *layer, const char *b
     cdef int64_t r, width = rooms.real_bytes, step = layer.weights.stride
     cdef char *values = layer.values + (row0 * layer.stride + col0) * width
     cdef const char *weights = <const char *>layer.weights.weights + col0 * width
-    if layer.small:
+    if layer.packed:
         rooms.small_product(row1 - row0, col1 - col0, layer.n_in, below, stride_in, 1, weights, step, values,
                             layer.stride)
     else:
@@ -59,19 +59,22 @@ cdef void backward(network *net, int64_t which, int64_t row0, int64_t row1, int6
     """Columns col0 .. col1 of the errors of the layer below."""
     cdef dense_layer *layer = net.layers + which
     cdef dense_layer *below = layer - 1
-    cdef int64_t width = net.bytes, wide = padded(col1 - col0, 16)
-    cdef const char *errors = layer.errors + row0 * layer.stride * width
-    cdef char *out = below.errors + (row0 * below.stride + col0) * width
-    cdef const char *weights = <const char *>layer.weights.weights + col0 * layer.stride * width
+    cdef int64_t width = net.bytes, strip, col, wide, chunk, k, some
+    cdef char *out = below.errors + row0 * below.stride * width
     cdef fnn_dense dense = below.dense
-    if layer.small:
-        memset(scratch, 0, layer.n_out * wide * width)
-        net.rooms.transpose(col1 - col0, layer.n_out, weights, layer.stride, scratch, wide)
-        net.rooms.small_product(row1 - row0, col1 - col0, layer.n_out, errors, layer.stride, 1, scratch, wide,
-                                out, below.stride)
-    else:
-        gemm(width, False, True, row1 - row0, col1 - col0, layer.n_out, 1.0, errors, layer.stride, weights, layer.stride,
-             0.0, out, below.stride)
+    for strip in range(ceil_div(col1 - col0, FNN_TILE)):
+        col = col0 + strip * FNN_TILE
+        wide = min(FNN_TILE, col1 - col)
+        if wide % 16:
+            memset(scratch, 0, min(TURNED_ROWS, layer.n_out) * FNN_TILE * width)
+        for chunk in range(ceil_div(layer.n_out, TURNED_ROWS)):
+            k = chunk * TURNED_ROWS
+            some = min(TURNED_ROWS, layer.n_out - k)
+            net.rooms.transpose(wide, some, <char *>layer.weights.weights + (col * layer.stride + k) * width,
+                                layer.stride, scratch, FNN_TILE)
+            product = net.rooms.add_product if k else net.rooms.small_product
+            product(row1 - row0, wide, some, layer.errors + (row0 * layer.stride + k) * width, layer.stride, 1,
+                    scratch, FNN_TILE, out + col * width, below.stride)
     dense.values, dense.activations = below.errors, below.values
     net.rooms.dense_backward(&dense, row0, row1, col0, padded(col1, 16))
 
@@ -134,16 +137,14 @@ cdef void block_item(void *context, int64_t item, int64_t worker) noexcept nogil
     cdef const char *errors = layer.errors + at[3] * width
     cdef char *g = net.scratch + worker * net.scratch_bytes
     if net.accumulate:
-        gemm(width, True, False, rows, wide, net.n, 1.0, below, layer.stride_in, errors, layer.stride, net.keep,
-             layer.gradient + (at[1] * layer.stride + at[3]) * width, layer.stride)
+        product = net.rooms.add_product if net.keep else net.rooms.small_product
+        product(rows, wide, net.n, below, 1, layer.stride_in, errors, layer.stride,
+                layer.gradient + (at[1] * layer.stride + at[3]) * width, layer.stride)
         if at[1] == 0:
-            gemm(width, False, False, 1, wide, net.n, 1.0, net.ones, net.n, errors, layer.stride, net.keep,
-                 layer.bias_gradient + at[3] * width, layer.stride)
+            product(1, wide, net.n, net.ones, 0, 0, errors, layer.stride, layer.bias_gradient + at[3] * width,
+                    layer.stride)
         return
-    if layer.small:
-        net.rooms.small_product(rows, wide, net.n, below, 1, layer.stride_in, errors, layer.stride, g, wide)
-    else:
-        gemm(width, True, False, rows, wide, net.n, 1.0, below, layer.stride_in, errors, layer.stride, 0.0, g, wide)
+    net.rooms.small_product(rows, wide, net.n, below, 1, layer.stride_in, errors, layer.stride, g, wide)
     net.squares[item] = net.rooms.descend(&layer.weights, at[1], at[2], at[3], at[3] + wide, g, wide)
     if at[1] == 0:
         net.rooms.small_product(1, wide, net.n, net.ones, 0, 0, errors, layer.stride, g, wide)

@@ -25,26 +25,28 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .passes cimport dense_layer, forward_from, is_small, padded
+from .passes cimport dense_layer, forward_from, padded, row_stride
 
 from .softmax import ACTIVATIONS
 
-# Rows of a slab: few for few rows, so that threads may share them; enough for a matrix product's packing
-# to pay; no more than fit a buffer of so many bytes, or take a quarter of a second.
-cdef int64_t FEWEST_ROWS = 64
-cdef int64_t MOST_ROWS = 512
-cdef int64_t BUFFER_BYTES = 8 << 20
-cdef int64_t SLAB_WORK = <int64_t>1 << 33
+# Rows of a slab: few for few rows, so that threads may share them; no more than stay, with a strip of
+# weights, in the second-level cache, or take a quarter of a second.
+cdef int64_t FEWEST_ROWS = 24
+cdef int64_t MOST_ROWS = 192
+cdef int64_t BUFFER_BYTES = 448 << 10
+cdef int64_t SLAB_WORK = <int64_t>1 << 31
+# Rows from which a copy of the weights, with rows padded for our own product, costs less than BLAS does.
+cdef int64_t WORTH_PACKING = 16
 # Multiply-adds from which a second thread is worth waking.
 cdef int64_t SHARED_WORK = 1 << 18
-# Slabs between two looks at Ctrl-C.
-cdef int64_t PHASE = 16
+# Multiply-adds between two looks at Ctrl-C.
+cdef int64_t PHASE_WORK = <int64_t>1 << 32
 
 
 cdef struct prediction:
     const fnn_rooms *rooms
     dense_layer *layers
-    int64_t n_layers, n_rows, slab, first, bytes, widest, stride_in
+    int64_t n_layers, n_rows, slab, phase, first, bytes, widest, stride_in
     bint in_place, finite
     fnn_source source
     char *buffers  # (workers, 2, slab, widest)
@@ -89,8 +91,8 @@ cdef void lead_predict(fnn_team *team, void *context) noexcept nogil:
     cdef prediction *p = <prediction *>context
     cdef int64_t n_slabs = ceil_div(p.n_rows, p.slab)
     while p.first < n_slabs and not watch_interrupted(&p.watch):
-        team_run(team, predict_item, p, min(PHASE, n_slabs - p.first))
-        p.first += PHASE
+        team_run(team, predict_item, p, min(p.phase, n_slabs - p.first))
+        p.first += p.phase
 
 
 cdef fnn_source source_of(X):
@@ -107,19 +109,21 @@ cdef fnn_source source_of(X):
 
 
 cdef int64_t slab_rows(int64_t n_rows, int64_t row_bytes, int64_t row_work) except -1:
-    cdef int64_t rows = min(max(padded(ceil_div(n_rows, 4), 16), FEWEST_ROWS), MOST_ROWS)
-    return max(1, min(rows, n_rows, BUFFER_BYTES // row_bytes, SLAB_WORK // max(row_work, 1)))
+    cdef int64_t rows = min(max(padded(ceil_div(n_rows, 8), 6), FEWEST_ROWS), MOST_ROWS)
+    rows = min(rows, max(BUFFER_BYTES // row_bytes // 6 * 6, FEWEST_ROWS))
+    return max(1, min(rows, n_rows, SLAB_WORK // max(row_work, 1)))
 
 
-cdef list lay_out(dense_layer *layer, coef, intercept):
+cdef list lay_out(dense_layer *layer, coef, intercept, bint pack):
     """Point a layer at its parameters; returned are the arrays that must outlive it."""
     layer.n_in, layer.n_out = coef.shape[0], coef.shape[1]
-    layer.stride, layer.small = padded(layer.n_out, 16), is_small(layer.n_in, layer.n_out)
+    layer.stride, layer.packed = row_stride(layer.n_out, 16), pack
     bias, weights = aligned((layer.stride,), coef.dtype), coef
     bias[:layer.n_out] = intercept
-    if layer.small:  # a product out of BLAS wants its columns padded
-        weights = aligned((layer.n_in, layer.stride), coef.dtype)
+    if pack:
+        weights = aligned((layer.n_in, layer.stride), coef.dtype, False)
         weights[:, :layer.n_out] = coef
+        weights[:, layer.n_out:] = 0
     layer.weights.weights, layer.weights.stride = address(weights), weights.shape[1]
     layer.dense.bias, layer.dense.stride = address(bias), layer.stride
     return [bias, weights]
@@ -139,7 +143,7 @@ def predict(X, coefs, intercepts, str activation, double parameter, int n_thread
     p.rooms, p.n_layers, p.n_rows, p.first = rooms_for(dtype), len(coefs), X.shape[0], 0
     p.bytes, p.source, p.out, p.finite = p.rooms.real_bytes, source_of(X), <char *>address(out), True
     p.in_place = p.source.indptr == NULL and X.dtype == dtype
-    p.stride_in = p.source.n_features if p.in_place else padded(p.source.n_features, FNN_TILE)
+    p.stride_in = p.source.n_features if p.in_place else row_stride(p.source.n_features, FNN_TILE)
     p.widest = 0 if p.in_place else p.stride_in
     p.layers = <dense_layer *>PyMem_Calloc(p.n_layers, sizeof(dense_layer))
     if p.layers == NULL:
@@ -148,12 +152,13 @@ def predict(X, coefs, intercepts, str activation, double parameter, int n_thread
         held = []
         for which in range(p.n_layers):
             last = which + 1 == p.n_layers
-            held += lay_out(p.layers + which, coefs[which], intercepts[which])
+            held += lay_out(p.layers + which, coefs[which], intercepts[which], p.n_rows >= WORTH_PACKING)
             p.layers[which].dense.activation = ACTIVATIONS.index("identity" if last else activation)
             p.layers[which].dense.parameter = parameter
             p.widest = max(p.widest, p.layers[which].stride)
             work += p.layers[which].n_in * p.layers[which].n_out
-        p.slab = slab_rows(p.n_rows, p.widest * p.bytes, work)
+        p.slab = slab_rows(p.n_rows, max(p.widest, p.stride_in) * p.bytes, work)
+        p.phase = max(PHASE_WORK // max(p.slab * work, 1), 2)
         workers = min(n_threads, ceil_div(p.n_rows, p.slab)) if p.n_rows * work >= SHARED_WORK else 1
         buffers = aligned((workers, 2, p.slab, p.widest), dtype, False)
         p.buffers, p.watch = <char *>address(buffers), watch_begin()

@@ -181,15 +181,14 @@ class Descent:
 
     def _epoch(self, number: int, order) -> None:
         model, before = self.model, parameters(self.net)
-        with single_threaded_blas():
-            loss, bad = self.net.epoch(
-                *self.problem.arrays(),
-                order,
-                self.batch_size,
-                self.schedule.rate,
-                model.alpha,
-                model._loss_factor(),
-            )
+        loss, bad = self.net.epoch(
+            *self.problem.arrays(),
+            order,
+            self.batch_size,
+            self.schedule.rate,
+            model.alpha,
+            model._loss_factor(),
+        )
         if bad or not all(np.isfinite(p).all() for p in [*self.net.weights, *self.net.biases]):
             load(self.net, *before)
             raise not_finite(number + 1)
