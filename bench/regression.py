@@ -188,13 +188,13 @@ def _fit(model: Any, job: Job) -> Call:
 def fastnn_logistic(job: Job) -> Call:
     from fastnn import LogisticRegression
 
-    return _fit(LogisticRegression(solver=job.size["solver"], tol=job.size["tol"]), job)
+    return _fit(LogisticRegression(solver=job.size["solver"], tol=job.size["tol"], max_iter=1000), job)
 
 
 def sklearn_logistic(job: Job) -> Call:
     from sklearn.linear_model import LogisticRegression
 
-    return _fit(LogisticRegression(solver=job.size["solver"], tol=job.size["tol"]), job)
+    return _fit(LogisticRegression(solver=job.size["solver"], tol=job.size["tol"], max_iter=1000), job)
 
 
 def fastnn_poisson(job: Job) -> Call:

@@ -288,6 +288,20 @@ typedef struct {
     double *values; /* (n_rows, 4): smoothed loss, loss, share of the margin, free classes */
 } fnn_margins;
 
+/* Rows of an interior point method for the same losses; see barrier.c. All real (n_rows, stride). */
+typedef struct {
+    const void *p, *t, *back;        /* duals; slacks of p >= 0 and, with a box, of p <= 1 */
+    void *dp, *dt, *dback, *r, *rback; /* their changes; those wanted of the products */
+    void *h;                         /* the duals' change that r decides; or slopes */
+    const void *a;                   /* scores of the step */
+    const void *live;                /* real (stride): 1 for classes, 0 past them */
+    const void *weight;              /* real (n_rows): what a row's loss costs */
+    const int64_t *labels;           /* (n_rows) */
+    int64_t stride, box, mode;       /* mode: 0 predict, 1 correct, 2 centre */
+    double bias, target, reach, low, high;
+    double *values; /* (n_rows, 3): reciprocal of the longest step, sums of products and of changes' products */
+} fnn_barrier;
+
 /* A sparse matrix by rows (or, turned, by columns). */
 typedef struct {
     const int64_t *indptr, *indices;
@@ -399,6 +413,11 @@ typedef struct {
     X(void, margin_rows, (const fnn_margins *m, int64_t row0, int64_t row1))                              \
     X(void, margin_weighted, (const fnn_margins *m, int64_t row0, int64_t row1, void *t))                 \
     X(void, margin_slopes, (const fnn_margins *m, int64_t row0, int64_t row1, void *t))                   \
+    X(void, barrier_aim, (const fnn_barrier *b, int64_t row0, int64_t row1))                              \
+    X(void, barrier_go, (const fnn_barrier *b, int64_t row0, int64_t row1))                               \
+    X(void, barrier_slopes, (const fnn_barrier *b, int64_t row0, int64_t row1))                           \
+    X(int64_t, barrier_block, (const fnn_barrier *b, const fnn_source *s, int64_t row0, int64_t row1, int64_t j, \
+                               int64_t k, double least, void *scratch, double *out))                      \
     X(void, sparse_rows, (const fnn_sparse *x, const void *b, const void *first, int64_t stride,          \
                           int64_t row0, int64_t row1, void *out))                                         \
     X(void, add_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner, \

@@ -69,3 +69,16 @@ def optimum(X, y, n_classes, costs, delta, kind):
         options={"maxiter": 1000, "ftol": 1e-14},
     )
     return found.x[:size].reshape(n_classes, d)
+
+
+def barrier_matrix(p, t, back, y, kind):
+    """How a row's duals answer its scores at fixed products: dp = h + M a."""
+    if kind == "crammer_singer":
+        D = p / t
+        return np.diag(D) - np.outer(D, D) / D.sum()
+    others = np.arange(len(p)) != y
+    E = np.where(others, 1 / (t / np.where(others, p, 1) + back / (1 - p)), 0)
+    M = np.diag(E)
+    M[y, y] = E.sum()
+    M[y, others] = M[others, y] = -E[others]
+    return M

@@ -343,7 +343,7 @@ def test_constant_columns_and_more_features_than_rows(kind):
     assert model.score(wide, y) == 1
     assert (model.coef_[:, 5:9] == 0).all()
     assert_allclose(model.coef_[:, :5], model.coef_[:, :1].repeat(5, axis=1), atol=1e-9)
-    nothing = MulticlassSVM(kind).fit(np.zeros((6, 2)), [0, 0, 0, 1, 1, 2])
+    nothing = MulticlassSVM(kind).fit(np.zeros((6, 2)), [0, 0, 0, 0, 1, 2])
     assert (nothing.predict(np.zeros((3, 2))) == 0).all()
 
 

@@ -235,6 +235,24 @@ cdef extern from "fastnn.h" nogil:
         double kappa, delta
         double *values
 
+    ctypedef struct fnn_barrier:
+        const void *p
+        const void *t
+        const void *back
+        void *dp
+        void *dt
+        void *dback
+        void *r
+        void *rback
+        void *h
+        const void *a
+        const void *live
+        const void *weight
+        const int64_t *labels
+        int64_t stride, box, mode
+        double bias, target, reach, low, high
+        double *values
+
     ctypedef struct fnn_sparse:
         const int64_t *indptr
         const int64_t *indices
@@ -335,6 +353,11 @@ cdef extern from "fastnn.h" nogil:
         void (*margin_rows)(const fnn_margins *, int64_t, int64_t) noexcept nogil
         void (*margin_weighted)(const fnn_margins *, int64_t, int64_t, void *) noexcept nogil
         void (*margin_slopes)(const fnn_margins *, int64_t, int64_t, void *) noexcept nogil
+        void (*barrier_aim)(const fnn_barrier *, int64_t, int64_t) noexcept nogil
+        void (*barrier_go)(const fnn_barrier *, int64_t, int64_t) noexcept nogil
+        void (*barrier_slopes)(const fnn_barrier *, int64_t, int64_t) noexcept nogil
+        int64_t (*barrier_block)(const fnn_barrier *, const fnn_source *, int64_t, int64_t, int64_t, int64_t, double,
+                                 void *, double *) noexcept nogil
         void (*sparse_rows)(const fnn_sparse *, const void *, const void *, int64_t, int64_t, int64_t,
                             void *) noexcept nogil
         void (*add_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,

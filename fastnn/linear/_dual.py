@@ -7,7 +7,8 @@ multipliers, seen from W), each of whose steps minimises the smooth
 
 with E_k as in csrc/margins.c, by a semismooth Newton method: conjugate gradients on products with the
 generalised Hessian, in which only rows between the corners of their duals take part, fewer with every
-step. The duals are feasible at any time, so that their value bounds the optimum from below.
+step. The duals are feasible at any time, so that their value bounds the optimum from below. Where weights
+are few, and duals not given, fewer steps of an interior point method lead there (_interior.py).
 
 References: Rockafellar, "Augmented Lagrangians and applications of the proximal point algorithm in
 convex programming", Math. Oper. Res. 1 (1976); Zhao, Sun, Toh, "A Newton-CG augmented Lagrangian method
@@ -25,6 +26,7 @@ from scipy.sparse import issparse
 
 from fastnn._kernels.svm import Rows, stride_for
 from fastnn._threads import single_threaded_blas
+from fastnn.linear._interior import MOST_WEIGHTS, Interior
 
 # The smoothing's strength begins where the rows' own curvature is, c |x|^2, or here, in units of the
 # margin, from duals that are given; it is divided by so much until it is the last one, below which
@@ -43,6 +45,12 @@ _SHORTEST = 1e-10
 # Relative error of the smoothed objective.
 _ROUNDING = {"f": 1e-6, "d": 1e-14}
 _TINY = np.finfo(np.float64).tiny
+# Duals are rounded to their bounds once the gap is so many times the tolerance; given ones are gone on from
+# if their gap is below this, otherwise it is quicker to begin inside.
+_ROUND, _WORTH = 100, 0.1
+# Of the tolerance, the gap that the barrier's last targets amount to; a tenth of it each time that the gap is
+# closed and rounded duals do not keep it so, at most so many times.
+_LAST_GAP, _ROUNDINGS = 0.02, 5
 # Share of the rows below which the Hessian is formed from a copy of these.
 _FEW = 0.7
 
@@ -118,6 +126,12 @@ class _Descent:
             self.weights = -self.rows.gradient(dual, None, self.kappa, np.empty(self.shape, self.dtype))
         self.scores = self.rows.scores(self.weights, np.empty((n, stride), self.dtype))
         self.lower, self.n_newton, self.inner, self.stuck = -np.inf, 0, _INNER, False
+
+    def restarted(self, dual: np.ndarray) -> _Descent:
+        """The same from other duals."""
+        other = _Descent(self.problem, dual)
+        other.lower, other.n_newton = self.lower, self.n_newton
+        return other
 
     def evaluate(self, weights, scores) -> tuple[float, float, np.ndarray, np.ndarray, float]:
         """Smoothed objective, objective, next duals, rows' free classes, dual's linear part."""
@@ -198,6 +212,74 @@ class _Descent:
         return None
 
 
+class _Certificate:
+    """The best duals so far with their own weights, and the greatest bound from below."""
+
+    def __init__(self, descent: _Descent):
+        self.descent, self.best = descent, None
+
+    def consider(self, dual: np.ndarray, tol: float = -1.0) -> Optimum:
+        """Duals whose own gap is at most tol are taken even if others' objective is lower."""
+        descent, problem = self.descent, self.descent.problem
+        pulled = descent.rows.gradient(dual, None, 1.0, np.empty(descent.shape, descent.dtype))
+        scores = descent.rows.scores(-pulled, np.empty_like(dual))
+        objective = descent.evaluate(-pulled, scores)[1]
+        own = np.take_along_axis(dual, problem.labels[:, None], axis=1)[:, 0]
+        share = -problem.delta * float(descent.costs @ own)
+        descent.lower = max(descent.lower, share - 0.5 * _dot(pulled, pulled))
+        if objective - descent.lower <= tol * objective:
+            self.best = None
+        return self.keep(objective, -pulled, dual)
+
+    def keep(self, objective: float, weights: np.ndarray, dual: np.ndarray) -> Optimum:
+        best = self.best
+        if best is None or objective < best.objective:
+            self.best = best = Optimum(weights, dual, objective, np.inf, 0, False)
+        best.gap = max(best.objective - self.descent.lower, 0.0) / max(best.objective, _TINY)
+        return best
+
+
+def _follow(certificate: _Certificate, tol: float, max_iter: int, after_step) -> bool:
+    """The barrier's path, as far as it leads; whether that is enough."""
+    descent = certificate.descent
+    path = Interior(descent.problem, descent.rows)
+    gap, least, closed, idle = np.inf, 0.0, 0, 0
+    while descent.n_newton < max_iter and idle < _PATIENCE and path.advance(least):
+        descent.n_newton += 1
+        best = certificate.consider(path.duals(rounded=False))
+        rounded = path.duals(rounded=True) if best.gap <= _ROUND * tol else None
+        if rounded is not None:
+            best = certificate.consider(rounded, tol)
+        closed += best.gap <= tol
+        idle = 0 if best.gap < 0.9 * gap else idle + 1
+        gap, least = best.gap, _LAST_GAP * 0.1**closed * tol * best.objective
+        best.converged = closed > 0 and (best.dual is rounded or closed == _ROUNDINGS)
+        best.n_iter = descent.n_newton
+        if after_step(best) or best.converged:
+            return True
+    return descent.n_newton >= max_iter and certificate.best is not None
+
+
+def _descend(certificate: _Certificate, tol: float, max_iter: int, after_step) -> None:
+    """Proximal steps, smoother and less smooth, until the gap is small or nothing makes it smaller."""
+    descent, gap, patience = certificate.descent, np.inf, _PATIENCE
+    while True:
+        best = certificate.keep(*descent.proximal_step(max_iter - descent.n_newton))
+        before, gap = gap, best.gap
+        if gap < 0.9 * before:
+            patience = _PATIENCE
+        elif descent.stuck or descent.kappa <= descent.last:
+            patience, descent.inner = patience - 1, descent.inner / 10
+        best.n_iter, best.converged = descent.n_newton, gap <= tol
+        stop = after_step(best)
+        if best.converged or stop or descent.n_newton >= max_iter or patience == 0:
+            return
+        if descent.stuck:
+            # Too many corners between here and the minimum: stay with a smoother objective.
+            descent.last = descent.kappa * _DIVISOR
+        descent.kappa = max(descent.kappa / _DIVISOR, descent.last)
+
+
 def minimise(
     problem: Problem,
     tol: float,
@@ -211,24 +293,13 @@ def minimise(
     returning True.
     """
     with single_threaded_blas():
-        descent = _Descent(problem, dual)
-        best, gap, patience = None, np.inf, _PATIENCE
-        while True:
-            objective, weights, dual = descent.proximal_step(max_iter - descent.n_newton)
-            if best is None or objective < best.objective:
-                best = Optimum(weights, dual, objective, np.inf, 0, False)
-            before, gap = gap, max(best.objective - descent.lower, 0.0) / max(best.objective, _TINY)
-            if gap < 0.9 * before:
-                patience = _PATIENCE
-            elif descent.stuck or descent.kappa <= descent.last:
-                patience, descent.inner = patience - 1, descent.inner / 10
-            best.gap, best.n_iter, best.converged = gap, descent.n_newton, gap <= tol
-            stop = after_step(best)
-            if best.converged or stop or descent.n_newton >= max_iter or patience == 0:
-                break
-            if descent.stuck:
-                # Too many corners between here and the minimum: stay with a smoother objective.
-                descent.last = descent.kappa * _DIVISOR
-            descent.kappa = max(descent.kappa / _DIVISOR, descent.last)
+        certificate = _Certificate(_Descent(problem, dual))
+        small = certificate.descent.shape[0] * problem.n_classes <= MOST_WEIGHTS
+        near = dual is not None and certificate.consider(dual).gap <= _WORTH
+        if near or not small or not _follow(certificate, tol, max_iter, after_step):
+            if not near and certificate.best is not None:
+                certificate.descent = certificate.descent.restarted(certificate.best.dual)
+            _descend(certificate, tol, max_iter, after_step)
+        best = certificate.best
         best.weights = best.weights[:, : problem.n_classes]
         return best

@@ -18,8 +18,8 @@ from fastnn.linear.svm import _REALS, chosen_rows, classes_and_costs, warn_unles
 class LinearSVC(Savable, _LinearSVC):
     """Linear support vector classifier, drop-in for ``sklearn.svm.LinearSVC``.
 
-    ``multi_class="crammer_singer"`` minimises scikit-learn's objective to a certified gap, which can take
-    longer than scikit-learn's coordinate descent, on small or nearly separable data several times.
+    ``multi_class="crammer_singer"`` minimises scikit-learn's objective to a certified gap, which takes
+    longer than scikit-learn's coordinate descent where classes are nearly separable and weights many.
     There, as in scikit-learn, penalty, loss and dual are ignored, and random_state, because nothing is
     drawn. Everything else is scikit-learn's own, with a line on the logger "fastnn".
 
