@@ -85,6 +85,7 @@ class BernoulliRBM(RBM):
     }
     _strict = False
     _shuffle = False
+    _judged = False
     _state_dtype = np.float64
     visible = hidden = "bernoulli"
 
