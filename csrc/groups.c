@@ -11,37 +11,36 @@
 
 typedef struct {
     int64_t first, last;
-    double sum, log_sum;
+    double sum;
 } group;
 
 INLINE int bit_of(const uint64_t *bits, int64_t u) { return (int)(bits[u / 64] >> (u % 64) & 1); }
 
-/* Fields to weights, in place. */
-INLINE group weigh(real *z, int64_t first, int64_t last) {
-    group g = {first, last, 0, 0};
-    real most = z[first];
-    for (int64_t u = first + 1; u < last; u++) most = z[u] > most ? z[u] : most;
-    for (int64_t u = first; u < last; u += LANES) {
-        int64_t n = last - u < LANES ? last - u : LANES;
-        store_some(z + u, n, vexp(load_some(z + u, n, most) - splat(most)));
+/* Fields of a row to weights, in place: each less the greatest of its group, then all exponentials at once, of
+ * units in no group too, which nobody reads. log_partition: of the row's tiles, or NULL. */
+INLINE void weigh(const fnn_layer *l, real *z, double *log_partition) {
+    int64_t last_unit = l->groups[2 * l->n_groups - 1];
+    for (int64_t k = 0; k < l->n_groups; k++) {
+        int64_t first = l->groups[2 * k], last = l->groups[2 * k + 1];
+        real most = z[first];
+        for (int64_t u = first + 1; u < last; u++) most = z[u] > most ? z[u] : most;
+        for (int64_t u = first; u < last; u++) z[u] -= most;
+        if (log_partition) log_partition[first / TILE] += (double)most;
     }
-    for (int64_t u = first; u < last; u++) g.sum += (double)z[u];
-    g.log_sum = (double)(most + vlog(splat((real)g.sum))[0]);
-    return g;
+    for (int64_t u = l->groups[0] / TILE * TILE; u < last_unit; u += LANES) store_real(z + u, vexp(load_real(z + u)));
 }
 
-/* The unit that is up. */
-INLINE int64_t draw(const fnn_layer *l, int64_t row, const real *weight, group g, real uniform) {
-    const uint64_t *held = l->clamp;
-    const uint64_t *held_at = l->clamp_to + (held ? row * ((l->n_units + TILE - 1) / TILE) : 0);
-    double sum = held ? 0 : g.sum, past = 0;
+/* The unit that is up, where some of the group's are held: the one held up, or a draw among those not held. */
+INLINE int64_t draw_beside(const fnn_layer *l, int64_t row, const real *weight, group g, real uniform) {
+    const uint64_t *held = l->clamp, *held_at = l->clamp_to + row * ((l->n_units + TILE - 1) / TILE);
+    double sum = 0, past = 0;
     int64_t chosen = -1;
-    for (int64_t u = g.first; held && u < g.last; u++) {
+    for (int64_t u = g.first; u < g.last; u++) {
         if (!bit_of(held, u)) sum += (double)weight[u];
         else if (bit_of(held_at, u)) return u;
     }
     for (int64_t u = g.first; u < g.last; u++) {
-        if (held && bit_of(held, u)) continue;
+        if (bit_of(held, u)) continue;
         past += (double)weight[u];
         chosen = u;
         if (past > (double)uniform * sum) break;
@@ -49,11 +48,25 @@ INLINE int64_t draw(const fnn_layer *l, int64_t row, const real *weight, group g
     return chosen;
 }
 
-INLINE void choose(uint64_t *states, group g, int64_t chosen) {
-    for (int64_t u = g.first; u < g.last; u++) {
-        uint64_t bit = (uint64_t)1 << (u % 64);
-        states[u / 64] = u == chosen ? states[u / 64] | bit : states[u / 64] & ~bit;
+/* The first unit at which the weights so far exceed the uniform's share of their sum: a count of those before
+ * it, for a branch would be mispredicted once a group. */
+INLINE int64_t draw(const real *weight, group g, real uniform) {
+    double share = (double)uniform * g.sum, past = 0;
+    int64_t chosen = g.first;
+    for (int64_t u = g.first; u < g.last - 1; u++) {
+        past += (double)weight[u];
+        chosen += !(past > share);
     }
+    return chosen;
+}
+
+INLINE void choose(uint64_t *states, group g, int64_t chosen) {
+    for (int64_t word = g.first / 64; word <= (g.last - 1) / 64; word++) {
+        int64_t from = g.first > 64 * word ? g.first - 64 * word : 0, to = g.last - 64 * word;
+        uint64_t above = ~(uint64_t)0 << from, below = to < 64 ? ((uint64_t)1 << to) - 1 : ~(uint64_t)0;
+        states[word] &= ~(above & below);
+    }
+    if (chosen >= 0) states[chosen / 64] |= (uint64_t)1 << (chosen % 64);
 }
 
 /* chosen < 0: the means themselves, not a draw, stand for the units. */
@@ -67,22 +80,30 @@ INLINE void deliver(const fnn_layer *l, int64_t row, const real *weight, group g
     }
 }
 
+/* One group of a row, whose weights are made. */
+INLINE void group_row(const fnn_layer *l, int64_t row, const real *weight, group g, real uniform) {
+    int64_t n_tiles = (l->n_units + TILE - 1) / TILE, chosen = -1;
+    for (int64_t u = g.first; u < g.last; u++) g.sum += (double)weight[u];
+    if (l->states) {
+        chosen = l->clamp ? draw_beside(l, row, weight, g, uniform) : draw(weight, g, uniform);
+        choose(l->states + row * n_tiles, g, chosen);
+    }
+    if (l->mean || l->weighted) deliver(l, row, weight, g, l->weigh_draws ? chosen : -1);
+    if (l->log_partition)
+        ((double *)l->log_partition)[row * n_tiles + g.first / TILE] += (double)vlog(splat((real)g.sum))[0];
+}
+
 void FN(group_rows)(const fnn_layer *l, int64_t row0, int64_t row1) {
     int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
     for (int64_t row = row0; row < row1; row++) {
         real uniform[TILE] ALIGNED, *z = (real *)l->fields + row * l->stride;
         philox_place at = {l->key, l->step, l->chain0 + (uint64_t)row, (uint32_t)l->stream + STREAM_GROUPS};
         int64_t tile = -1;
+        weigh(l, z, l->log_partition ? (double *)l->log_partition + row * n_tiles : 0);
         for (int64_t k = 0; k < l->n_groups; k++) {
-            group g = weigh(z, l->groups[2 * k], l->groups[2 * k + 1]);
-            int64_t chosen = -1;
-            if (l->states) {
-                if (g.first / TILE != tile) uniform_tile(at, tile = g.first / TILE, uniform);
-                chosen = draw(l, row, z, g, uniform[g.first % TILE]);
-                choose(l->states + row * n_tiles, g, chosen);
-            }
-            deliver(l, row, z, g, l->weigh_draws ? chosen : -1);
-            if (l->log_partition) ((double *)l->log_partition)[row * n_tiles + g.first / TILE] += g.log_sum;
+            group g = {l->groups[2 * k], l->groups[2 * k + 1], 0};
+            if (l->states && g.first / TILE != tile) uniform_tile(at, tile = g.first / TILE, uniform);
+            group_row(l, row, z, g, l->states ? uniform[g.first % TILE] : 0);
         }
     }
 }

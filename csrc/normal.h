@@ -31,22 +31,30 @@ static const real cos_c[] = {0x1p+0,                 -0x1.3bd3cc9be45dep+0,  0x1
                              0x1.f9cc41140bb60p-22,  -0x1.b264ba152378ap-28};
 #endif
 
+/* Two standard normals of two uniforms, u and v. */
+INLINE void normal_pair(vreal log_u, vreal v, vreal *first, vreal *second) {
+    vreal radius = root_real(splat(-2) * log_u);
+    vreal turns = splat(4) * v, quarter = round_real(turns);
+    vreal r = turns - quarter, rr = r * r;
+    vreal s = r * horner(rr, sin_c, COUNT(sin_c), 0, 1), c = horner(rr, cos_c, COUNT(cos_c), 0, 1);
+    /* Quarter turns 0 .. 4: odd ones exchange sine and cosine, the signs follow. */
+    vfix odd = abs_real(quarter - splat(2)) == splat(1);
+    vreal x = select_real(odd, s, c), y = select_real(odd, c, s);
+    x = select_real(abs_real(quarter - splat(REAL_C(1.5))) < splat(1), -x, x);
+    y = select_real(abs_real(quarter - splat(REAL_C(2.5))) < splat(1), -y, y);
+    *first = radius * x;
+    *second = radius * y;
+}
+
 /* 64 standard normals: units u and u + 32 share a radius. */
 INLINE void normal_tile(philox_place at, int64_t tile, real out[TILE]) {
     real uniform[TILE] ALIGNED;
+    vreal first, second;
     uniform_tile(at, tile, uniform);
     for (int u = 0; u < TILE / 2; u += LANES) {
-        vreal radius = root_real(splat(-2) * vlog(load_real(uniform + u)));
-        vreal turns = splat(4) * load_real(uniform + TILE / 2 + u), quarter = round_real(turns);
-        vreal r = turns - quarter, rr = r * r;
-        vreal s = r * horner(rr, sin_c, COUNT(sin_c), 0, 1), c = horner(rr, cos_c, COUNT(cos_c), 0, 1);
-        /* Quarter turns 0 .. 4: odd ones exchange sine and cosine, the signs follow. */
-        vfix odd = abs_real(quarter - splat(2)) == splat(1);
-        vreal x = select_real(odd, s, c), y = select_real(odd, c, s);
-        x = select_real(abs_real(quarter - splat(REAL_C(1.5))) < splat(1), -x, x);
-        y = select_real(abs_real(quarter - splat(REAL_C(2.5))) < splat(1), -y, y);
-        store_real(out + u, radius * x);
-        store_real(out + TILE / 2 + u, radius * y);
+        normal_pair(vlog(load_real(uniform + u)), load_real(uniform + TILE / 2 + u), &first, &second);
+        store_real(out + u, first);
+        store_real(out + TILE / 2 + u, second);
     }
 }
 

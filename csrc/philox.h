@@ -109,19 +109,36 @@ INLINE void uniform_tile(philox_place at, int64_t tile, real out[TILE]) {
         store_real(out + u, (to_real(r) + splat(0.5f)) * splat(0x1p-23f));
     }
 }
+INLINE real uniform_of(uint32_t high, uint32_t low) {
+    (void)low;
+    return ((real)(int32_t)(high >> 9) + 0.5f) * 0x1p-23f;
+}
 #else
+/* 1.mantissa in [1, 2) less 1, moved by half a step: no 64-bit conversion needed */
+INLINE real uniform_of(uint32_t high, uint32_t low) {
+    uint64_t bits = ((uint64_t)high << 32 | low) >> 12 | 0x3ff0000000000000u;
+    union { uint64_t u; double d; } x = {bits};
+    return (x.d - 1.0) + 0x1p-53;
+}
 INLINE void uniform_tile(philox_place at, int64_t tile, real out[TILE]) {
     uint32_t high[TILE], low[TILE];
     philox_tile(at, tile, high);
     at.stream |= STREAM_LOW;
     philox_tile(at, tile, low);
-    for (int u = 0; u < TILE; u++) {
-        /* 1.mantissa in [1, 2) less 1, moved by half a step: no 64-bit conversion needed */
-        uint64_t bits = ((uint64_t)high[u] << 32 | low[u]) >> 12 | 0x3ff0000000000000u;
-        union { uint64_t u; double d; } x = {bits};
-        out[u] = (x.d - 1.0) + 0x1p-53;
-    }
+    for (int u = 0; u < TILE; u++) out[u] = uniform_of(high[u], low[u]);
 }
 #endif
+
+/* Two uniforms for each of LANES32 units of one row, whatever tiles these are in: words 0 and 1 of a unit's
+ * own block make the one, 2 and 3 the other. */
+INLINE void uniform_pairs(philox_place at, const uint32_t units[LANES32], real first[LANES32], real second[LANES32]) {
+    vu32 zero = {0}, words[4];
+    vu32 c[4] = {load_u32(units), zero + (uint32_t)at.chain, zero + (uint32_t)at.step, zero + last_counter(at)};
+    philox_words(at.key, c, words);
+    for (int l = 0; l < LANES32; l++) {
+        first[l] = uniform_of(words[0][l], words[1][l]);
+        second[l] = uniform_of(words[2][l], words[3][l]);
+    }
+}
 
 #endif

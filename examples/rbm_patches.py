@@ -19,7 +19,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path)
 parser.add_argument("--patches", type=int, default=40_000)
 parser.add_argument("--hidden", type=int, default=100)
-parser.add_argument("--epochs", type=int, default=40)
+parser.add_argument("--epochs", type=int, default=60)
 parser.add_argument("--tiny", action="store_true", help="seconds: only to see that it runs")
 options = parser.parse_args()
 if options.tiny:
@@ -42,16 +42,22 @@ patches = np.concatenate(
 X = patches.reshape(len(patches), -1).astype(np.float32)
 X -= X.mean(axis=1, keepdims=True)
 
-# Whitening: what neighbouring pixels have in common anyway would drown the rest.
+# Whitening: what neighbouring pixels have in common anyway would drown the rest. The finest details, weaker
+# than the mean of all directions, are left weak: they are mostly noise, which has no edges.
 values, vectors = np.linalg.eigh(X.T @ X / len(X))
-whiten = (vectors / np.sqrt(values + 0.05 * values.mean())) @ vectors.T
+whiten = (vectors / np.sqrt(values + values.mean())) @ vectors.T
 X = X @ whiten
+X /= X.std()
 
+# Edges explain a patch with few units at work: hence sparse activity, and a rate that gets there.
 rbm = fastnn.RBM(
     options.hidden,
     visible=fastnn.Gaussian(sigma="learned"),
     method="cd",
+    learning_rate=0.1,
     momentum=0.9,
+    sparsity_target=0.02,
+    sparsity_cost=0.5,
     n_iter=options.epochs,
     random_state=0,
 )

@@ -635,11 +635,37 @@ def test_divergence_in_fit_names_the_epoch_and_keeps_what_was_before():
 
     seen = Keeper()
     rows = X.astype(np.float32)
-    # Every update multiplies the weights by 1 - learning_rate * l2.
-    model = RBM(5, learning_rate=1, l2=1e5, batch_size=20, n_iter=50, random_state=0)
+    # Every update multiplies the weights by 1 - learning_rate * l2, from the sixth epoch on.
+    model = RBM(
+        5,
+        learning_rate=1,
+        learning_rate_schedule=lambda done: float(done >= 0.1),
+        l2=1e5,
+        batch_size=20,
+        n_iter=50,
+        random_state=0,
+    )
     with pytest.raises(DivergenceError, match=r"diverged in epoch (\d+)") as caught:
         model.set_callbacks(seen).fit(rows)
     epoch = int(str(caught.value).split("epoch ")[1].split(":")[0])
     assert epoch == len(seen.weights) + 1 == model.n_iter_ + 1 > 1
     assert_array_equal(model.components_, seen.weights[-1])
     assert len(model.history_["epoch"]) == model.n_iter_
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e6])
+@pytest.mark.parametrize("method", ["pcd", "cd"])
+@pytest.mark.parametrize("visible", ["bernoulli", "spin", "gaussian", "relu", "poisson"])
+def test_finite_weights_that_explain_nothing_are_divergence(visible, method, rate):
+    rows = X.astype(np.float64) if visible != "spin" else 2.0 * X - 1
+    params = {"visible": visible, "method": method, "batch_size": 10, "n_iter": 4, "random_state": 0}
+    good = RBM(5, **params).fit(rows)
+    before = good.components_.copy()
+    good.set_params(warm_start=True, learning_rate=rate)
+    with pytest.raises(
+        DivergenceError, match=r"(no longer finite|that of ).* The model keeps.*lower learning"
+    ):
+        good.fit(rows)
+    assert abs(good.components_).max() < 100
+    if good.n_iter_ == 0:
+        assert_array_equal(good.components_, before)

@@ -136,8 +136,8 @@ def test_signature_is_that_of_sklearn_and_more_by_keyword():
     for name, parameter in theirs.items():
         assert (ours[name].default, ours[name].kind) == (parameter.default, parameter.kind)
     more = list(ours)[len(theirs) :]
-    assert more == ["n_threads"]
-    assert ours["n_threads"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert set(more) == set(inspect.signature(RBM).parameters) - set(theirs) - {"visible", "hidden"}
+    assert {ours[name].kind for name in more} == {inspect.Parameter.KEYWORD_ONLY}
 
 
 def test_public_attributes_and_methods_of_sklearn_exist():
@@ -612,6 +612,8 @@ CHANGES = {
     "monitor": (("reconstruction",), {}),
     "random_state": (1, {}),
 }
+# Where BernoulliRBM, as scikit-learn's, begins at RBM's other value.
+BERNOULLI_CHANGES = {"learning_rate_schedule": "linear", "centering": True, "init": "hinton"}
 # Parameters that must change nothing in the model; tests elsewhere say what they do.
 CHECKED_ELSEWHERE = {
     "verbose": test_verbose_lines,
@@ -620,10 +622,10 @@ CHECKED_ELSEWHERE = {
 }
 
 
-def outcome(grey=False, **params):
+def outcome(Model, grey=False, **params):
     X = bars()
     X = X * 0.6 + 0.1 if grey else X
-    model = make(RBM, **params).fit(X)
+    model = make(Model, **params).fit(X)
     history = {name: values for name, values in model.history_.items() if name != "time"}
     return [getattr(model, name).tolist() for name in PARAMETERS], history
 
@@ -633,14 +635,28 @@ def test_the_table_knows_every_parameter():
     assert set(CHANGES) | set(CHECKED_ELSEWHERE) == names
 
 
-@pytest.mark.parametrize("name", CHANGES)
-def test_every_parameter_changes_something(name):
+@pytest.mark.parametrize(
+    ("Model", "name"),
+    [(Model, name) for Model in (RBM, BernoulliRBM) for name in CHANGES if name in Model().get_params()],
+)
+def test_every_parameter_changes_something(Model, name):
     value, rest = CHANGES[name]
-    default = inspect.signature(RBM).parameters[name].default
+    if Model is BernoulliRBM:
+        value = BERNOULLI_CHANGES.get(name, value)
+    default = inspect.signature(Model).parameters[name].default
     assert default != value
-    before, after = outcome(**rest), outcome(**{**rest, name: value})
-    assert before == outcome(**rest)
+    before, after = outcome(Model, **rest), outcome(Model, **{**rest, name: value})
+    assert before == outcome(Model, **rest)
     assert before != after
+
+
+def test_both_classes_give_the_same_model_for_the_same_parameters():
+    """But for the order of the rows, which RBM alone shuffles."""
+    params = {"momentum": 0.5, "centering": True, "init": "hinton", "l2": 0.01, "method": "cd"}
+    X = np.repeat(bars(n_rows=1), 40, axis=0)
+    one = make(BernoulliRBM, **params).fit(X)
+    two = make(RBM, learning_rate=0.1, learning_rate_schedule="constant", **params).fit(X)
+    assert_same_model(one, two)
 
 
 def test_binarize_sample_draws_afresh_at_every_visit():

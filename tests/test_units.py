@@ -17,6 +17,7 @@ from scipy.special import expit, log_ndtr, logsumexp, softmax
 
 from fastnn import RBM, DivergenceError, Gaussian, Potts, RBMClassifier
 from fastnn._kernels.core import unit_values
+from fastnn.energy import _fit
 from fastnn.energy.units import pair_rule
 
 LEAST_P = 1e-4
@@ -522,6 +523,32 @@ def test_what_makes_no_sense_is_refused_with_the_reason(call, message):
         call()
 
 
+@BOTH_TYPES
+@pytest.mark.parametrize("hidden", ["bernoulli", "spin", "gaussian", "relu"])
+def test_pseudo_likelihood_of_potts_units_is_that_of_their_groups(hidden, dtype):
+    rng = np.random.default_rng(11)
+    sizes = (3, 1, 70, 1, 2)
+    W, a = rng.normal(0, 0.4, (77, 5)).astype(dtype), rng.normal(0, 1, 77).astype(dtype)
+    rbm = RBM.from_parameters(W, a, visible=Potts(sizes), hidden=hidden)
+    ends = np.cumsum(sizes)
+    rows = np.zeros((4, 77), dtype)
+    for row in rows:
+        for end, size in zip(ends, sizes, strict=True):
+            row[end - 1 - rng.integers(size)] = 1 if size > 1 else rng.integers(2)
+    expected = np.zeros(4)
+    for end, size in zip(ends, sizes, strict=True):
+        others = [np.zeros(1), np.ones(1)] if size == 1 else list(np.eye(size))
+        changed = np.repeat(rows[None], len(others), axis=0)
+        for k, states in enumerate(others):
+            changed[k, :, end - size : end] = states
+        F = np.stack([rbm.free_energy(X) for X in changed])
+        expected += -rbm.free_energy(rows) - logsumexp(-F, axis=0)
+    assert_allclose(rbm.score_samples(rows), expected, rtol=1e-4 if dtype == np.float32 else 1e-10)
+    assert_array_equal(rbm.score_samples(rows), rbm.set_params(n_threads=3).score_samples(csr_array(rows)))
+    with pytest.raises(ValueError, match="values between"):
+        rbm.score_samples(np.hstack([np.full((1, 3), 1 / 3), rows[:1, 3:]]).astype(dtype))
+
+
 def test_models_of_numbers_have_no_pseudo_likelihood():
     """As scikit-learn does it: a method that a configuration lacks is not there, and its cause says why."""
     model = RBM.from_parameters(0.1 * BIG, visible="gaussian")
@@ -554,6 +581,37 @@ def test_learning_that_leaves_the_region_is_undone(hidden):
     for array in (rbm._training_state["visible_mean"], rbm._training_state["hidden_mean"]):
         assert abs(array).max() < 1  # those of the epoch that went astray would drive the biases away at once
     rbm.set_params(learning_rate=0.01).partial_fit(X)
+
+
+def test_no_update_leaves_the_region_unseen(monkeypatch):
+    """One update goes out of it, the next draws all weights back, so that the epoch ends inside."""
+    X = np.repeat(np.random.default_rng(8).normal(size=(100, 1)), 8, axis=1)
+    rates = {3: 0.03, 4: 0.001}  # times l2 = 1000: W is multiplied by -29, then by nothing
+    params = {"visible": "gaussian", "hidden": "gaussian", "method": "cd", "l2": 1000.0, "learning_rate": 1.0}
+    rbm = RBM(5, batch_size=10, n_iter=1, random_state=0, **params)
+    rbm.set_params(learning_rate_schedule=lambda done: rates.get(round(10 * done), 0.0))
+    with pytest.raises(DivergenceError, match=r"epoch 1: .* not positive definite"):
+        rbm.fit(X)
+    assert np.linalg.norm(rbm.components_, 2) < 1
+    monkeypatch.setattr(RBM, "_region", lambda _: None)
+    assert np.linalg.norm(rbm.fit(X).components_, 2) < 0.01
+
+
+def test_the_region_is_looked_at_before_its_edge_can_be_reached(monkeypatch):
+    asked = []
+    known = _fit.why_not_normalisable
+    monkeypatch.setattr(_fit, "why_not_normalisable", lambda *args: asked.append(1) or known(*args))
+    rng, region = np.random.default_rng(0), _fit.Region(("gaussian", "gaussian"))
+    W = rng.normal(size=(9, 4))
+    W *= 0.5 / np.linalg.norm(W, 2)
+    inside = []
+    for _ in range(300):
+        W = W + rng.normal(0, 4e-3, W.shape)
+        inside.append(region.why_left(W) is None)
+        assert inside[-1] == (np.linalg.norm(W, 2) < 1)
+    assert len(asked) < 100
+    assert region.why_left(3 * W) is not None
+    assert region.why_left(np.full_like(W, np.nan)) is not None
 
 
 def test_sparse_counts_are_never_made_dense(monkeypatch):

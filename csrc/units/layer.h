@@ -103,17 +103,19 @@ INLINE void temper_row(const fnn_layer *l, int64_t row, int64_t u0, real z[TILE]
 void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
     int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
     uint32_t halves[2][TILE / 2] ALIGNED;
+    int draws = l->states && (!l->alone || l->alone[tile]); /* groups.c draws the other units */
     if (!l->field) FN(product_tile)(&l->input, row0, row1, tile, scratch);
     for (int64_t row = row0; row < row1; row++) {
         real z[TILE] ALIGNED;
         uint64_t drawn = 0;
         int64_t second = (row - row0) % 2;
-        if (l->states && !second) philox_halves(place_of(l, row), tile, halves);
+        if (draws && !second) philox_halves(place_of(l, row), tile, halves);
         row_fields(l, scratch, row1 - row0, row0, row, TILE * tile, z);
         if (l->rise)
             l->rise[row * n_tiles + tile] = row_rise(z, l->from[row], l->betas[row], l->n_units - TILE * tile);
         if (l->betas) temper_row(l, row, TILE * tile, z);
-        if (l->states) l->states[row * n_tiles + tile] = drawn = row_draw(l, row, tile, halves[second], z);
+        if (draws) drawn = row_draw(l, row, tile, halves[second], z);
+        if (l->states) l->states[row * n_tiles + tile] = drawn;
         if (l->mean || l->weighted) row_mean(l, row, tile, z, drawn);
         if (l->log_partition)
             ((double *)l->log_partition)[row * n_tiles + tile] =

@@ -1,7 +1,7 @@
 /* Potts (softmax) units: states 0 and 1, exactly one in each group up, energy -sum z s.
  *   P(unit u of its group is up) = e^z_u / sum over the group of e^z;  ln sum over states = ln of that sum.
- * A unit in no group (a group of one) is a Bernoulli unit: pixels beside labels. All units of a tile are drawn
- * here as Bernoulli ones; then groups.c redraws those in groups, which may lie across tiles. */
+ * A unit in no group (a group of one) is a Bernoulli unit: pixels beside labels. Tiles with such
+ * units are drawn here as if all were; groups.c draws those in groups, which may lie across tiles. */
 #include "../vmath.h"
 
 #define UNIT potts

@@ -2,9 +2,11 @@
  *   With x = |z|, m = phi(x)/Q(x) - x and the Mills ratio R = Q(x)/phi(x) = 1/(x + m):
  *   z <= 0: E[s] = m,  ln of the integral of e^(z s - s^2/2) over s >= 0 = ln R;
  *   z > 0:  with T = sqrt(2 pi) - e^(-z^2/2) R:  E[s] = z + e^(-z^2/2)/T,  ln integral = z^2/2 + ln T.
- * Draws by rejection, exact: for z >= 0 of z + normal until it is not negative, for z < 0 of an exponential
- * of rate a = (x + sqrt(x^2 + 4))/2 kept with probability e^(-(x + s - a)^2/2)
- * (C. P. Robert, "Simulation of truncated normal variables", Statistics and Computing 5 (1995), prop. 2.3). */
+ * Draws by rejection, exact, from two uniforms u and v an attempt: for z >= 0 of z + normal, the first of the
+ * two normals of u and v that leaves it not negative; for z < 0 of an exponential -ln(u) / a,
+ * a = (x + sqrt(x^2 + 4))/2, kept where v <= e^(-(x + s - a)^2/2)
+ * (C. P. Robert, "Simulation of truncated normal variables", Statistics and Computing 5 (1995), prop. 2.3).
+ * Three of four units are done at the first attempt, of a whole tile; the others go on side by side. */
 #include "../normal.h"
 
 #define UNIT relu
@@ -25,33 +27,62 @@ INLINE vreal unit_log_partition(vreal z) {
 }
 INLINE vreal unit_log_base(vreal s) { return splat(REAL_C(-0.5)) * s * s; }
 
-/* One attempt at every unit of the tile; lanes of the result where it was kept are returned by bit. */
-INLINE uint64_t attempt(philox_place at, int64_t tile, const real z[TILE], uint64_t open, real out[TILE]) {
-    real normal[TILE] ALIGNED, uniform[TILE] ALIGNED, second[TILE] ALIGNED;
-    uint64_t kept = 0;
-    normal_tile(at, tile, normal);
-    at.stream |= STREAM_FRACTION;
-    uniform_tile(at, tile, uniform);
-    at.stream += STREAM_GROUPS;
-    uniform_tile(at, tile, second);
-    for (int u = 0; u < TILE; u += LANES) {
-        vreal field = load_real(z + u), x = abs_real(field);
-        vreal rate = splat(REAL_C(0.5)) * (x + root_real(x * x + splat(4)));
-        vreal tail = -vlog(load_real(uniform + u)) / rate, away = (x - rate) + tail;
-        vreal near = field + load_real(normal + u);
-        vreal s = select_real(field < splat(0), tail, near);
-        uint64_t by_tail = mask_bits(field < splat(0)), near_kept = mask_bits(near >= splat(0));
-        uint64_t tail_kept = mask_bits(load_real(second + u) <= vexp(splat(REAL_C(-0.5)) * away * away));
-        kept |= ((by_tail & tail_kept) | (~by_tail & near_kept)) << u;
-        for (int k = 0; k < LANES; k++)
-            if (open >> (u + k) & 1) out[u + k] = s[k];
+#define RETRY(k) ((uint32_t)(k) << 26) /* counters of attempt k: units are numbered below 2^26 */
+#define RETRIES 63                     /* each succeeds with probability above 3/4 */
+
+/* One attempt; returns, by bit, where it is kept. */
+INLINE uint64_t attempt(vreal z, vreal u, vreal v, vreal *s) {
+    vreal log_u = vlog(u), x = abs_real(z), first, second;
+    normal_pair(log_u, v, &first, &second);
+    vreal near = select_real(z + first >= splat(0), z + first, z + second);
+    vreal rate = splat(REAL_C(0.5)) * (x + root_real(x * x + splat(4)));
+    vreal tail = -log_u / rate, away = (x - rate) + tail;
+    uint64_t below = mask_bits(z < splat(0)), near_kept = mask_bits(near >= splat(0));
+    uint64_t tail_kept = mask_bits(v <= vexp(splat(REAL_C(-0.5)) * away * away));
+    *s = select_real(z < splat(0), tail, near);
+    return (below & tail_kept) | (~below & near_kept);
+}
+
+/* One attempt at the open units; returns those that are still open. */
+INLINE uint64_t retry(philox_place at, int64_t tile, int k, const real z[TILE], uint64_t open, real out[TILE]) {
+    uint32_t unit[TILE] ALIGNED = {0};
+    real first[LANES32] ALIGNED, second[LANES32] ALIGNED, field[LANES32] ALIGNED;
+    int n = 0;
+    for (uint64_t left = open; left; left &= left - 1) unit[n++] = (uint32_t)__builtin_ctzll(left);
+    for (int i = 0; i < n; i += LANES32) {
+        uint32_t counter[LANES32] ALIGNED;
+        for (int l = 0; l < LANES32; l++) {
+            counter[l] = (uint32_t)(TILE * tile) + unit[i + l] + RETRY(k);
+            field[l] = z[unit[i + l]];
+        }
+        uniform_pairs(at, counter, first, second);
+        for (int j = 0; j < LANES32 && i + j < n; j += LANES) {
+            vreal s;
+            uint64_t kept = attempt(load_real(field + j), load_real(first + j), load_real(second + j), &s);
+            for (int l = 0; l < LANES && i + j + l < n; l++) {
+                uint32_t u = unit[i + j + l];
+                out[u] = s[l];
+                open &= ~((kept >> l & 1) << u);
+            }
+        }
     }
-    return kept;
+    return open;
 }
 
 INLINE void unit_draws(philox_place at, int64_t tile, const real z[TILE], real out[TILE]) {
-    uint64_t open = ~(uint64_t)0;
-    for (int k = 0; open && k < ATTEMPTS; k++) open &= ~attempt(at, tile + ATTEMPT(k), z, open, out);
+    real first[TILE] ALIGNED, second[TILE] ALIGNED;
+    uint64_t open = 0;
+    uniform_tile(at, tile, first);
+    at.stream |= STREAM_FRACTION;
+    uniform_tile(at, tile, second);
+    for (int u = 0; u < TILE; u += LANES) {
+        vreal s;
+        uint64_t kept = attempt(load_real(z + u), load_real(first + u), load_real(second + u), &s);
+        open |= (kept ^ (((uint64_t)1 << (LANES - 1)) * 2 - 1)) << u;
+        store_real(out + u, s);
+    }
+    at.stream += STREAM_GROUPS;
+    for (int k = 1; open && k <= RETRIES; k++) open = retry(at, tile, k, z, open, out);
 }
 
 #include "valued.h"

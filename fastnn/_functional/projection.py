@@ -53,7 +53,7 @@ def linear_cross_entropy(
     label_smoothing : float in [0, 1], default=0.0
     reduction : {"mean", "sum", "none"}, default="mean"
     chunk : int, default=None
-        Rows at a time; None: as many as have 32 MB of logits.
+        Rows at a time; None: as many as have 48 MB of logits.
     return_grad : bool, default=False
 
     Returns

@@ -3,7 +3,7 @@
 import numpy as np
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport exp, fabs, log1p
+from libc.math cimport exp, fabs, log, log1p
 from libc.stdint cimport int64_t, uint64_t
 
 from .arrays cimport address, aligned, gemm, threads_worth
@@ -45,6 +45,13 @@ cdef struct rows_job:
 
 cdef inline double real_at(const char *x, int64_t i, int64_t real_bytes) noexcept nogil:
     return (<const float *>x)[i] if real_bytes == 4 else (<const double *>x)[i]
+
+
+cdef inline void put_real(char *x, int64_t i, int64_t real_bytes, double value) noexcept nogil:
+    if real_bytes == 4:
+        (<float *>x)[i] = <float>value
+    else:
+        (<double *>x)[i] = value
 
 
 cdef void lead_rows(fnn_team *team, void *context) noexcept nogil:
@@ -186,12 +193,15 @@ def log_partitions_of_states(Weights weights, states, bint hidden, out, int n_th
 
 
 cdef double pseudo_log_likelihood(Weights weights, const char *values, const char *field) noexcept nogil:
-    """One row: flipping unit i by delta raises -F by a_i delta + the change of the hidden units' sums."""
+    """One row's units in no group: flipping unit i by delta raises -F by a_i delta + the change of the hidden
+    units' sums."""
     cdef layer_side v = weights.visible, h = weights.hidden
     cdef int64_t i, size = weights.rooms.real_bytes
     cdef double before, rise, total = 0, value, delta
     before = weights.rooms.shifted_log_partition[h.unit](field, field, 0.0, h.n_units)
     for i in range(v.n_units):
+        if v.n_groups and not v.alone[i // FNN_TILE] >> (i % FNN_TILE) & 1:
+            continue
         value = real_at(values, i, size)
         delta = 2 * v.low + v.step - 2 * value
         rise = real_at(<const char *>v.bias, i, size) * delta - before + weights.rooms.shifted_log_partition[h.unit](
@@ -200,14 +210,43 @@ cdef double pseudo_log_likelihood(Weights weights, const char *values, const cha
     return total
 
 
+cdef double group_log_likelihoods(Weights weights, const char *values, const char *field, char *rest) noexcept nogil:
+    """One row's groups: ln P(the unit that is up given all other groups), a sum over the group's units of e^-F.
+
+    rest: real (hidden width): room for the hidden fields without the group."""
+    cdef layer_side v = weights.visible, h = weights.hidden
+    cdef int64_t g, i, up, size = weights.rooms.real_bytes, row = h.width * size
+    cdef const char *rows = <const char *>weights.still.weights
+    cdef double total = 0, each, own, most, sum
+    for g in range(v.n_groups):
+        up = v.groups[2 * g]
+        while real_at(values, up, size) == 0:
+            up += 1
+        for i in range(h.width):
+            put_real(rest, i, size, real_at(field, i, size) - real_at(rows + up * row, i, size))
+        own = most = sum = 0
+        for i in range(v.groups[2 * g], v.groups[2 * g + 1]):
+            each = real_at(<const char *>v.bias, i, size) + weights.rooms.shifted_log_partition[h.unit](
+                rest, rows + i * row, 1.0, h.n_units)
+            if i == v.groups[2 * g] or each > most:
+                sum, most = sum * exp(most - each) if i > v.groups[2 * g] else 0.0, each
+            sum += exp(each - most)
+            if i == up:
+                own = each
+        total += own - most - log(sum)
+    return total
+
+
 def pseudo_log_likelihoods(Weights weights, Source x, out, int n_threads):
-    """out (n_rows,) = sum over visible units of ln P(v_i given the others), for rows of states."""
+    """out (n_rows,) = sum over visible units, or groups of them, of ln P(v_i given the others), for rows of states."""
     cdef layer_side v = weights.visible, h = weights.hidden
     cdef int64_t row0, n, r, size = weights.rooms.real_bytes
     cdef int64_t rows = max(<int64_t>n_threads, min(PSEUDO_ROWS, PSEUDO_WORK // (v.n_units * h.width)))
     values, field = aligned((rows, v.width), weights.dtype), aligned((rows, h.width), weights.dtype)
     cdef char *values_at = <char *>address(values)
+    rest = aligned((n_threads, h.width), weights.dtype)
     cdef char *field_at = <char *>address(field)
+    cdef char *rest_at = <char *>address(rest)
     cdef double[::1] result = out
     cdef fnn_watch watch = watch_begin()
     cdef fnn_team alone
@@ -223,5 +262,9 @@ def pseudo_log_likelihoods(Weights weights, Source x, out, int n_threads):
         for r in prange(n, schedule="dynamic", chunksize=1, num_threads=threads_worth(n * v.n_units * h.width, n_threads), nogil=True):
             result[row0 + r] = pseudo_log_likelihood(
                 weights, values_at + r * v.width * size, field_at + r * h.width * size)
+            if v.n_groups:
+                result[row0 + r] += group_log_likelihoods(
+                    weights, values_at + r * v.width * size, field_at + r * h.width * size,
+                    rest_at + threadid() * h.width * size)
         watch_interrupted(&watch)
         watch_check(&watch)

@@ -31,13 +31,13 @@ from .softmax import ACTIVATIONS, LOSSES
 # Columns of an item: of logits, and of inputs; rows of W, or of logits, in a block that is copied.
 cdef int64_t CLASS_COLUMNS = 256
 cdef int64_t INPUT_COLUMNS = 256
-cdef int64_t BLOCK_ROWS = 256
+cdef int64_t BLOCK_ROWS = 384
 # Inputs whose gradients by the weights are computed at a time.
 cdef int64_t BLOCK_INPUTS = 126
-# Rows of a chunk of the loss.
+# Rows of inputs copied at a time.
 cdef int64_t ROWS = 16
 # Bytes of logits that are held at a time.
-CHUNK_BYTES = 32 << 20
+CHUNK_BYTES = 48 << 20
 
 
 cdef struct projection:

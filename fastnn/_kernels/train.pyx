@@ -155,13 +155,13 @@ cdef struct epoch_job:
     void *source
     const int64_t *order
     const double *rates
-    int64_t batch_size, bad
+    int64_t n_rows, batch_size, bad
     fnn_watch watch
 
 
 cdef void lead_epoch(fnn_team *team, void *context) noexcept nogil:
     cdef epoch_job *job = <epoch_job *>context
-    job.bad = (<Trainer>job.trainer).run_epoch(team, <Source>job.source, job.order, job.rates, job.batch_size, &job.watch)
+    job.bad = (<Trainer>job.trainer).run_epoch(team, job)
 
 
 cdef class Trainer:
@@ -361,7 +361,7 @@ cdef class Trainer:
     def epoch(self, Source x, order, rates, int64_t batch_size):
         """One pass over the rows of x, in this order (int64 array, or None: as they lie).
 
-        rates: float64, the learning rate of each minibatch.
+        rates: float64, the learning rate of each minibatch. order may hold a part of the rows.
 
         Returns how many units' weights left the range of fixed point: 0, or the pass stopped there.
         Ctrl-C raises between minibatches, with the parameters of the last one.
@@ -369,10 +369,10 @@ cdef class Trainer:
         cdef int64_t work = self.panel_rows * self.v.width * self.h.width // 4
         cdef epoch_job job
         job.trainer, job.source, job.order = <void *>self, <void *>x, NULL
-        job.batch_size, job.bad, job.watch = batch_size, 0, watch_begin()
+        job.n_rows, job.batch_size, job.bad, job.watch = x.n_rows, batch_size, 0, watch_begin()
         x.multiply_by(self.v.factor)
         if order is not None:
-            job.order = <const int64_t *>address(order)
+            job.order, job.n_rows = <const int64_t *>address(order), order.size
         job.rates = <const double *>address(rates)
         cdef int workers = threads_worth(work, self.n_threads)
         with nogil:
@@ -380,15 +380,14 @@ cdef class Trainer:
         watch_check(&job.watch)
         return job.bad
 
-    cdef int64_t run_epoch(self, fnn_team *team, Source x, const int64_t *order, const double *rates,
-                           int64_t batch_size, fnn_watch *watch) noexcept nogil:
+    cdef int64_t run_epoch(self, fnn_team *team, epoch_job *job) noexcept nogil:
         cdef int64_t batch, row0, bad
-        for batch in range(ceil_div(x.n_rows, batch_size)):
-            row0 = batch * batch_size
-            self.data_phase(team, x, order, row0, min(batch_size, x.n_rows - row0))
-            if not self.model_phase(team, self.n_chains if self.n_chains else self.data.n, watch):
+        for batch in range(ceil_div(job.n_rows, job.batch_size)):
+            row0 = batch * job.batch_size
+            self.data_phase(team, <Source>job.source, job.order, row0, min(job.batch_size, job.n_rows - row0))
+            if not self.model_phase(team, self.n_chains if self.n_chains else self.data.n, &job.watch):
                 break
-            self.rule.rule.rate = rates[batch]
+            self.rule.rule.rate = job.rates[batch]
             bad = self.descend(team)
             if bad:
                 return bad

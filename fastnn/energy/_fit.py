@@ -7,18 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_expit
+from scipy.sparse import issparse
+from scipy.special import entr, log_expit
 
+from fastnn._kernels.core import unit_values
 from fastnn._kernels.source import Source
 from fastnn._kernels.train import Trainer
 from fastnn._kernels.weights import Weights
 from fastnn._threads import single_threaded_blas
+from fastnn.energy.units import why_not_normalisable
 from fastnn.exceptions import DivergenceError
 
 # Rows on which the monitors look at an epoch; a fixed choice, so that epochs compare.
 MONITOR_ROWS = 512
 # A hidden unit is idle if its mean activity is this close to an end.
 IDLE = 1e-3
+# Weights up to this are not looked at for what they explain; and how much worse than nothing is divergence.
+HARMLESS, USELESS = 1.0, 10.0
+TWO_VALUED = ("bernoulli", "spin")
 MONITORS = ("reconstruction", "pseudo_likelihood", "free_energy_gap")
 
 
@@ -57,6 +63,7 @@ class Run:
     n_threads: int
     rates: np.ndarray  # of every update
     base: np.ndarray
+    rows: object = None  # on which every epoch is judged
 
     @property
     def weights(self) -> Weights:
@@ -80,20 +87,38 @@ class Run:
             order = np.random.default_rng(seed).permutation(self.source.n_rows)
         n_batches = -(-self.source.n_rows // self.batch_size)
         rates = np.ascontiguousarray(self.rates[number * n_batches : (number + 1) * n_batches])
-        with single_threaded_blas():
-            bad = self.trainer.epoch(self.source, order, rates, self.batch_size)
-        biases = self.weights.visible_bias, self.weights.hidden_bias
-        reason = "weights are no longer finite numbers"
-        bad = bad or not all(np.isfinite(bias).all() for bias in biases)
-        if not bad:
-            reason = self.model._why_not_normalisable(self.weights)
-        if bad or reason:
+        reason = self._pass(order, rates) or why_useless(self.model, self.rows, self.n_threads)
+        if reason:
             self.weights.load(*before, self.n_threads)
             self._forget_motion(means)
             raise DivergenceError(
                 f"training diverged in epoch {number + 1}: {reason}. The model keeps the parameters from "
                 "before that epoch; lower learning_rate or momentum."
             )
+
+    def _pass(self, order, rates) -> str | None:
+        """All updates of an epoch; why they went astray, or None."""
+        region = self.model._region()
+        if region is None:
+            return self._update(order, rates)
+        order = np.arange(self.source.n_rows) if order is None else order
+        for k in range(rates.size):
+            rows = order[k * self.batch_size : (k + 1) * self.batch_size]
+            reason = self._update(rows, rates[k : k + 1]) or region.why_left(self._matrix())
+            if reason:
+                return reason
+        return None
+
+    def _update(self, order, rates) -> str | None:
+        with single_threaded_blas():
+            bad = self.trainer.epoch(self.source, order, rates, self.batch_size)
+        biases = self.weights.visible_bias, self.weights.hidden_bias
+        if bad or not all(np.isfinite(bias).all() for bias in biases):
+            return "weights are no longer finite numbers"
+        return None
+
+    def _matrix(self) -> np.ndarray:
+        return self.weights.dense[:, : self.weights.n_units(True)]
 
     def _forget_motion(self, means: dict[str, np.ndarray]) -> None:
         """Velocities that led out of the range of numbers would lead there again, as would running means."""
@@ -102,6 +127,56 @@ class Run:
                 array[...] = 0
             elif name in means:
                 array[...] = means[name]
+
+
+class Region:
+    """The weights of units that make a distribution only within a region; left by none of many small steps.
+
+    units: of both layers. The largest singular value of W, which has to stay below 1, changes by no more than
+    the length of W's change (Weyl): it is computed only where the way since it was last would reach the edge.
+    """
+
+    def __init__(self, units: tuple[str, str]):
+        self.units = units
+        self.known, self.room = np.zeros(()), -1.0
+
+    def why_left(self, W: np.ndarray) -> str | None:
+        """Why e^-E of these weights has no finite sum, or None."""
+        if np.linalg.norm(W - self.known) < self.room:
+            return None
+        reason = why_not_normalisable(W, *self.units)
+        if reason is None:
+            self.known, self.room = W.copy(), (1 - np.linalg.norm(W, 2)) * (1 - 1e-5)
+        return reason
+
+
+def why_useless(model, rows, n_threads: int) -> str | None:
+    """Why finite weights say nothing of the rows they were learned from, or None.
+
+    They do if they are far worse than no weights at all: by log pseudo-likelihood, where units have two
+    values, by squared error of reconstruction, where they are numbers.
+    """
+    if rows is None or abs(model.components_).max() < HARMLESS:
+        return None
+    _, low, step = unit_values()[model._units()[0]]
+    mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
+    if model._units()[0] in TWO_VALUED:
+        inside = 1 / (rows.shape[0] + 2)
+        share = np.clip((mean - low) / step, inside, 1 - inside)
+        alone = -float(entr(share).sum() + entr(1 - share).sum())
+        found = float(stochastic_pseudo_likelihood(model, rows, 0, n_threads).mean())
+        if found > USELESS * (alone - 1):
+            return None
+        return f"the rows' log pseudo-likelihood is {found:.3g}, that of independent units {alone:.3g}"
+    values, rows = model._reconstruct(rows, n_threads).astype(np.float64), rows.astype(np.float64)
+    if not np.isfinite(values).all():
+        return "reconstructions are no longer finite numbers"
+    variance = float((model.sigma_**2).mean()) if "sigma_" in model.__dict__ else 0.0
+    square, product = ((rows.multiply(x) if issparse(rows) else rows * x).mean() for x in (rows, values))
+    found, alone = float(square - 2 * product + (values**2).mean()), float(square - (mean**2).mean())
+    if found < USELESS * (alone + square / 10 + 1e-3 + variance):
+        return None
+    return f"the squared error of reconstruction is {found:.3g}, that of the means alone {alone:.3g}"
 
 
 def replace_idle(run: Run) -> int:

@@ -85,9 +85,6 @@ class RBMModel(
             return group_ranges(self.hidden, n_hidden, "hidden")
         return group_ranges(self.visible, n_visible, "visible")
 
-    def _why_not_normalisable(self, weights: Weights) -> str | None:
-        return why_not_normalisable(weights.dense[:, : weights.n_units(True)], *self._units())
-
     def _check_normalisable(self, components) -> None:
         """ValueError, with the reason, if e^-E of these weights has no finite sum."""
         check_pair(*self._units(), learning=False)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from numbers import Integral, Real
+from numbers import Real
 
 import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 
 from fastnn._kernels.source import unpack_states
-from fastnn._validation import MAX_THREADS, check_n_threads, spans
+from fastnn._validation import check_n_threads, spans
 from fastnn.energy._fit import stochastic_pseudo_likelihood
-from fastnn.energy.rbm import MAX_ROWS, RBM
+from fastnn.energy.rbm import RBM
 
 
 class BernoulliRBM(RBM):
@@ -20,16 +20,17 @@ class BernoulliRBM(RBM):
 
     Trained by persistent contrastive divergence, batches in the order of the rows. What differs: a
     short last batch is weighted by its own size (there it spoils the step), `partial_fit` returns self,
-    keeps float32 and weights batches of any size rightly, data outside [0, 1] draws a warning. For
-    momentum, centred gradients, monitors, early stopping and all else see `fastnn.RBM`.
+    keeps float32 and weights batches of any size rightly, data outside [0, 1] draws a warning. Beyond
+    scikit-learn's parameters it takes those of `fastnn.RBM`, which describes them, by keyword; their
+    defaults here are what scikit-learn's class does.
 
     Parameters
     ----------
     n_components : int, default=256
         Number of hidden units.
     learning_rate : float, default=0.1
-    batch_size : int, default=10
-        Rows per update, and number of persistent chains.
+    batch_size : int or "auto", default=10
+        Rows per update, and number of persistent chains unless n_chains says otherwise.
     n_iter : int, default=10
         Passes over the data.
     verbose : int, default=0
@@ -37,6 +38,19 @@ class BernoulliRBM(RBM):
     random_state : int, RandomState instance or None, default=None
         The same int gives the same model, bit for bit on binary data, for any number of threads and
         instruction set. Draws are not those of scikit-learn.
+    method, n_gibbs_steps, n_chains : default="pcd", 1, None
+    learning_rate_schedule : default="constant"
+    optimizer, momentum : default="sgd", 0.0
+    l1, l2, max_norm : default=0.0, 0.0, None
+    replace_idle : default=False
+    sparsity_target, sparsity_cost : default=None, 0.1
+    centering : default=False
+    init : default="normal"
+    binarize, sample_visible, sample_last_hidden : default=None, None, False
+    early_stopping, validation_fraction, n_iter_no_change, tol : default=False, 0.1, 5, 0.0
+    monitor : default=()
+    warm_start : default=False
+        As in `fastnn.RBM`.
     n_threads : int, default=None
         None: what OpenMP and threadpoolctl allow.
 
@@ -66,38 +80,14 @@ class BernoulliRBM(RBM):
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left")],
+        **{k: v for k, v in RBM._parameter_constraints.items() if k not in ("visible", "hidden")},
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "batch_size": [Interval(Integral, 1, MAX_ROWS, closed="both")],
-        "n_iter": [Interval(Integral, 0, None, closed="left")],
-        "verbose": ["verbose"],
-        "random_state": ["random_state"],
-        "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
     }
     _strict = False
     _shuffle = False
+    _judged = False
     _state_dtype = np.float64
-
-    # scikit-learn's choices where RBM leaves one.
     visible = hidden = "bernoulli"
-    method = "pcd"
-    n_gibbs_steps = 1
-    n_chains = None
-    optimizer = "sgd"
-    momentum = l1 = l2 = 0.0
-    max_norm = None
-    replace_idle = False
-    learning_rate_schedule = "constant"
-    sparsity_target = None
-    sparsity_cost = 0.0
-    centering = False
-    init = "normal"
-    binarize = None
-    sample_visible = None
-    sample_last_hidden = False
-    early_stopping = False
-    monitor = ()
-    warm_start = False
 
     def __init__(
         self,
@@ -108,15 +98,63 @@ class BernoulliRBM(RBM):
         n_iter=10,
         verbose=0,
         random_state=None,
+        method="pcd",
+        n_gibbs_steps=1,
+        n_chains=None,
+        learning_rate_schedule="constant",
+        optimizer="sgd",
+        momentum=0.0,
+        l1=0.0,
+        l2=0.0,
+        max_norm=None,
+        replace_idle=False,
+        sparsity_target=None,
+        sparsity_cost=0.1,
+        centering=False,
+        init="normal",
+        binarize=None,
+        sample_visible=None,
+        sample_last_hidden=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        tol=0.0,
+        monitor=(),
+        warm_start=False,
         n_threads=None,
     ):
-        self.n_components = n_components
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.n_iter = n_iter
-        self.verbose = verbose
-        self.random_state = random_state
-        self.n_threads = n_threads
+        super().__init__(
+            n_components,
+            method=method,
+            n_gibbs_steps=n_gibbs_steps,
+            learning_rate=learning_rate,
+            learning_rate_schedule=learning_rate_schedule,
+            batch_size=batch_size,
+            n_iter=n_iter,
+            n_chains=n_chains,
+            optimizer=optimizer,
+            momentum=momentum,
+            l1=l1,
+            l2=l2,
+            max_norm=max_norm,
+            replace_idle=replace_idle,
+            sparsity_target=sparsity_target,
+            sparsity_cost=sparsity_cost,
+            centering=centering,
+            init=init,
+            binarize=binarize,
+            sample_visible=sample_visible,
+            sample_last_hidden=sample_last_hidden,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            monitor=monitor,
+            warm_start=warm_start,
+            verbose=verbose,
+            n_threads=n_threads,
+            random_state=random_state,
+        )
 
     @property
     def h_samples_(self):
@@ -156,11 +194,12 @@ class BernoulliRBM(RBM):
             )
 
     def _measured(self, X, monitors, n_threads: int) -> dict[str, float]:
-        if not self.verbose:
-            return {}
-        rng = check_random_state(self.random_state)
-        scores = stochastic_pseudo_likelihood(self, X, rng, n_threads)
-        return {"pseudo-likelihood": float(scores.mean())}
+        found = monitors.measure(self)
+        if self.verbose:
+            rng = check_random_state(self.random_state)
+            scores = stochastic_pseudo_likelihood(self, X, rng, n_threads)
+            found["pseudo-likelihood"] = float(scores.mean())
+        return found
 
     def _report(self, epoch: int, seconds: float, found: dict[str, float]) -> None:
         if self.verbose:

@@ -31,8 +31,10 @@ from fastnn.energy._fit import (
     MONITOR_ROWS,
     MONITORS,
     SCHEDULES,
+    TWO_VALUED,
     EarlyStopping,
     Monitors,
+    Region,
     Run,
     rates_of_fit,
     replace_idle,
@@ -54,7 +56,6 @@ from fastnn.energy.units import (
 # Draws after the fit take another key than those during it.
 _SAMPLING = 0x9E3779B97F4A7C15
 _UNITS = tuple(name for name in unit_values() if name != "potts")  # Potts units come with their groups
-_TWO_VALUED = ("bernoulli", "spin")
 # Singular value of the first weights where weights have to stay below 1.
 _START_NORM = 0.3
 # A minibatch's means are fixed-point sums of this many rows at most, with ten bits to spare.
@@ -65,7 +66,7 @@ FULL_BATCH, UPDATES_AN_EPOCH = 100, 150
 
 def _has_pseudo_likelihood(model) -> bool:
     unit = model._units()[0]
-    if unit not in _TWO_VALUED:
+    if unit not in (*TWO_VALUED, "potts"):
         raise AttributeError(
             f"the pseudo-likelihood of {unit} units has no closed form here; use free_energy"
         )
@@ -228,6 +229,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         "random_state": ["random_state"],
     }
     _shuffle = True
+    _judged = True  # whether weights that explain nothing are divergence
 
     def __init__(
         self,
@@ -391,7 +393,9 @@ class RBM(CallbackSupportMixin, RBMModel):
         Raises
         ------
         DivergenceError
-            The weights left the range of numbers; those from before that epoch are kept.
+            The weights left the range of numbers, or that in which the units make a distribution (looked for
+            after every update); or the data are ten times worse explained than by no weights. Those from
+            before that epoch are kept.
         KeyboardInterrupt
             After Ctrl-C; the parameters of the last update are kept.
         """
@@ -446,7 +450,8 @@ class RBM(CallbackSupportMixin, RBMModel):
     def score_samples(self, X):
         """Log pseudo-likelihood of each row, sum_i ln P(v_i | the other visible units), exactly.
 
-        Of models with bernoulli or spin visible units; others have no such method, but `free_energy`.
+        Of models with bernoulli or spin visible units, and with Potts ones, of which a group counts as one.
+        Units of numbers have no such method, for P(v_i | the others) is then an integral; use `free_energy`.
 
         Parameters
         ----------
@@ -461,6 +466,8 @@ class RBM(CallbackSupportMixin, RBMModel):
         self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         source = self._visible(self._rows(X), self._levels(), n_threads)
+        if self._units()[0] == "potts" and not source.binary:
+            raise ValueError("score_samples is of states: potts units are 0 or 1, but X has values between")
         out = np.empty(source.n_rows)
         weights = self._weights(n_threads)
         with single_threaded_blas():
@@ -473,12 +480,16 @@ class RBM(CallbackSupportMixin, RBMModel):
         unknown = set(self.monitor) - set(MONITORS)
         if unknown:
             raise ValueError(f"unknown monitors {sorted(unknown)}; known are {MONITORS}")
-        flips = self._units()[0] in _TWO_VALUED
+        flips = self._units()[0] in TWO_VALUED
         wanted = "pseudo_likelihood" in self.monitor and tuple(self.monitor) != MONITORS
         if not flips and (wanted or self.early_stopping == "pseudo_likelihood"):
             raise ValueError(
                 f"the pseudo-likelihood is of bernoulli and spin visible units, not of {self._units()[0]}"
             )
+
+    def _region(self) -> Region | None:
+        """Where weights have to stay, of units that make a distribution only there."""
+        return Region(self._units()) if pair_rule(*self._units()) == "definite" else None
 
     def _check_range(self, X, n_threads: int) -> None:
         self._check_units(X.shape[1], learning=True)
@@ -625,7 +636,7 @@ class RBM(CallbackSupportMixin, RBMModel):
         """Biases of independent visible units with the data's means, as well as they are known by now."""
         n_rows = X.shape[0] if n_epochs else MONITOR_ROWS
         mean = mean if n_epochs else trainer.arrays["visible_mean"][: mean.size]
-        if self._units()[0] not in _TWO_VALUED:
+        if self._units()[0] not in TWO_VALUED:
             return bias_of_mean(self._units()[0], mean.astype(np.float64), n_rows)
         return biases_of_means(mean, n_rows, *unit_values()[self._units()[0]][1:])
 
@@ -636,12 +647,13 @@ class RBM(CallbackSupportMixin, RBMModel):
         """
         self._adopt(run.weights, run.key ^ _SAMPLING)
         rows = self._monitor_rows(X, run)
+        run.rows = rows if self._judged and self._units()[0] != "potts" else None
         validation = None if X_val is None else self._monitor_rows(X_val, run)
-        names = [m for m in self.monitor if m != "pseudo_likelihood" or self._units()[0] in _TWO_VALUED]
+        names = [m for m in self.monitor if m != "pseudo_likelihood" or self._units()[0] in TWO_VALUED]
         monitors = Monitors(names, rows, validation, run.n_threads)
         stopping = None
         if self.early_stopping:
-            usual = "pseudo_likelihood" if self._units()[0] in _TWO_VALUED else "free_energy_gap"
+            usual = "pseudo_likelihood" if self._units()[0] in TWO_VALUED else "free_energy_gap"
             name = usual if self.early_stopping is True else self.early_stopping
             sign = -1 if name == "free_energy_gap" else 1
             measure = getattr(monitors, name)

@@ -21,8 +21,9 @@ from fastnn._kernels.svm import stride_for
 
 # Weights up to which factors of the Hessian pay; the last is the time between two looks at Ctrl-C.
 MOST_WEIGHTS = 2000
-# Centrality corrections of a step, how far they look beyond it, and what of that they must gain.
-_CORRECTIONS, _REACH, _GAIN = 3, 0.3, 0.1
+# Centrality corrections of a step unless it is so long, how far they look beyond it, and what of that they
+# must gain.
+_CORRECTIONS, _LONG, _REACH, _GAIN = 3, 0.95, 0.3, 0.1
 # Products between these shares of the target are left alone.
 _LOW, _HIGH = 0.1, 10.0
 # Share of the longest step that is taken; a shorter one than the last ends it.
@@ -103,7 +104,7 @@ class Interior:
         return self.rows.gradient(duals, None, 1.0, np.empty_like(self.weights))
 
     def _direction(self, residual, move, *how):
-        """(longest step, sum of products, sum of changes' products) of what `how` aims at."""
+        """Weights' step for what `how` aims at; its longest share, sums of products and changes' products."""
         self.barrier.aim(self.state, move, self.rhs, *how)
         wanted = -(residual + self.pulled(self.rhs))[:, : self.problem.n_classes]
         found, _ = dpotrs(self.factor, wanted.T.astype(np.float64).reshape(-1), lower=0)
@@ -126,23 +127,12 @@ class Interior:
             return False
         left = ((1 - size) * products + size**2 * changes) / self.count
         # Smaller products than needed only make the Hessian's inverse inexact.
-        target = max(
-            max(left / mean, 0.0) ** 3 * mean, gap * len(self.costs) / (self.costs.sum() * self.count)
-        )
-        step, longest, *_ = self._direction(residual, self.move, "correct", target)
-        for _ in range(_CORRECTIONS):
-            size = min(1.0, longest)
-            reach = min(1.0, size + _REACH)
-            if size >= 0.95:
-                break
-            for kept, new in zip(self.move, self.other, strict=True):
-                np.copyto(new, kept)
-            other, further, *_ = self._direction(
-                residual, self.other, "centre", target, reach, _LOW * target, _HIGH * target
-            )
-            if min(1.0, further) < size + _GAIN * (reach - size):
-                break
-            step, longest, self.move, self.other = other, further, self.other, self.move
+        least = gap / (float(self.costs.mean()) * self.count)
+        target = max(max(left / mean, 0.0) ** 3 * mean, least)
+        step, longest, _, changes = self._direction(residual, self.move, "correct", target)
+        if not np.isfinite(changes):
+            return False
+        step, longest = self._centred(residual, step, longest, target)
         size = min(1.0, _INSIDE * longest)
         if not size > _SHORTEST:
             return False
@@ -153,3 +143,19 @@ class Interior:
         if not self.problem.box:
             self._complete(self.state[0])
         return True
+
+    def _centred(self, residual, step, longest: float, target: float):
+        """The step after corrections that make it longer, and how long it may be."""
+        for _ in range(_CORRECTIONS):
+            size = min(1.0, longest)
+            reach = min(1.0, size + _REACH)
+            if size >= _LONG:
+                break
+            for kept, new in zip(self.move, self.other, strict=True):
+                np.copyto(new, kept)
+            aim = "centre", target, reach, _LOW * target, _HIGH * target
+            other, further, _, changes = self._direction(residual, self.other, *aim)
+            if not np.isfinite(changes) or min(1.0, further) < size + _GAIN * (reach - size):
+                break
+            step, longest, self.move, self.other = other, further, self.other, self.move
+        return step, longest
