@@ -7,7 +7,7 @@
  *
  * No uniform is so small that a read with 2 beta s_i h_i > FAR flips: a spin with all reads out there draws
  * none. Where few spins flip any more, the fields of all reads are kept and follow the flips. So is the least
- * s_i h_i over the reads, a spin's margin (in downs, by place as slots has it), until a partner flips.
+ * s_i h_i over the reads, a spin's margin, until a partner flips.
  *
  * Fields are integers in steps of a power of two of their own per spin (rows already doubled), so they
  * are exact sums that cannot drift, and couplings that are integers stay what they are. Every operation is
@@ -130,7 +130,7 @@ INLINE void push(const fnn_spins *m, fix *fields, real *margins, int64_t i, uint
     const fix *gains = m->gains;
     for (int64_t k = m->indptr[i]; k < m->indptr[i + 1]; k++) {
         int64_t j = m->indices[k];
-        if (margins) margins[m->slots[j]] = UNKNOWN; /* slots: the places of the spins */
+        if (margins) margins[m->places[j]] = UNKNOWN;
         if (!fields) continue;
         fix *h = fields + DRAW * j;
         vfix gain = splat_fix(gains[k]);
@@ -229,7 +229,7 @@ static void begin_keeping(const fnn_spins *m, const uint32_t *states, const kept
 void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
     uint32_t *states = (uint32_t *)m->states + block * m->stride;
     kept k = {m->fields ? (fix *)m->fields + block * m->n_spins * DRAW : 0,
-              m->random_order ? 0 : (real *)m->downs + block * m->kept_stride};
+              m->random_order ? 0 : (real *)m->margins + block * m->margins_stride};
     uint64_t *seat = m->streams + block * XORO_WORDS;
     stream s = load_stream(seat);
     int keeping = 0;

@@ -225,10 +225,10 @@ cdef class Walk:
         cdef int64_t n_places = sites.size
         places = np.full(self.spins.n_spins, n_places, np.int32)
         places[sites] = np.arange(n_places, dtype=np.int32)
-        self.spins.kept_stride = (n_places // LANES_READS + 1) * LANES_READS
-        margins = aligned((self.n_blocks, self.spins.kept_stride), scale.dtype)
+        self.spins.margins_stride = (n_places // LANES_READS + 1) * LANES_READS
+        margins = aligned((self.n_blocks, self.spins.margins_stride), scale.dtype)
         self.held += [indptr, indices, weights, gains, constant, scale, sites, places, margins]
-        self.spins.slots, self.spins.downs = <int32_t *>address(places), address(margins)
+        self.spins.places, self.spins.margins = <int32_t *>address(places), address(margins)
         if self.spins.n_spins <= KEPT_SPINS:
             fields = aligned((self.n_blocks, self.spins.n_spins, LANES_READS), weights.dtype)
             self.held.append(fields)
