@@ -259,18 +259,22 @@ typedef struct {
     const int32_t *indices;
     const void *weights, *constant; /* fix */
     const void *gains;              /* fix: the same couplings in steps of the partners' fields */
-    const void *scale;              /* real (n_spins): value of one step */
-    const int32_t *sites;           /* (n_sites): spins in the order of a sweep */
+    const void *scale;              /* real: value of one step, by place in a sweep */
+    const int32_t *sites;           /* (n_places): spins in the order of a sweep */
     /* Fields kept for each read: see anneal/fields.c. Spins lie in the order of the sites, the n_places that
      * move first; rows hold gains alone. */
     int64_t n_places, n_reads, kept_stride, kept_columns; /* n_reads: of a rung */
-    void *fields, *downs;   /* fix (n_rungs * n_reads, kept_stride); lanes: NULL or fix (n_blocks, n_spins, 32) */
+    void *fields, *downs;   /* fix (n_rungs * n_reads, kept_stride); lanes: fields NULL or fix (n_blocks, n_spins, 32) */
     const void *matrix;     /* fix (n_spins, kept_stride), or NULL: indptr, indices and weights then */
     const uint8_t *coupled; /* for each 16 places, whether two of them are coupled */
+    /* Least fields over the reads of a block, where few spins flip: see anneal/lanes.c. */
+    void *margins;          /* real (n_blocks, margins_stride): places, and at least one more */
+    int64_t margins_stride;
+    const int32_t *places;  /* (n_spins): where in a sweep, n_places where it does not move */
     /* Small integers: groups in stages. */
     const fnn_group *groups;
     const int64_t *stages;      /* (n_sites + 1): where a stage's groups begin */
-    const int32_t *slots;       /* (n_slots, 8): neighbours of the members, n_spins where there is none */
+    const int32_t *slots;       /* (n_slots, 8): neighbours, n_spins where there is none */
     const uint8_t *signs;       /* (n_slots): bit l set where member l's coupling is negative */
     int64_t n_levels;
     const uint64_t *thresholds; /* (n_rungs, n_sweeps, row) */

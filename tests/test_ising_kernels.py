@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,48 @@ def test_fields_that_are_kept_do_not_show():
         whole = fastnn.anneal(model, **options)
         parts = fastnn.anneal(model, observables=["energy"], **options)
         np.testing.assert_array_equal(whole.states, parts.states)
+
+
+@pytest.mark.parametrize("order", ["sequential", "color"])
+def test_groups_that_leave_their_stages_keep_the_order(order):
+    """Without temperature every choice is certain: packed groups end where one spin at a time does."""
+    rng = np.random.default_rng(7)
+    edges = rng.integers(600, size=(5000, 2))
+    edges = edges[edges[:, 0] != edges[:, 1]]
+    model = fastnn.IsingModel.from_edges(edges, rng.choice([-1.0, 1.0], len(edges)), n=600)
+    start, held = rng.choice([-1, 1], (70, 600)), rng.random(600) < 0.1
+    options = {"num_reads": 70, "schedule": [np.inf] * 3, "initial_states": start, "order": order, "seed": 0}
+    for clamp in (None, held):
+        found = [fastnn.anneal(model, kernel=kernel, clamp=clamp, **options).states for kernel in KERNELS]
+        np.testing.assert_array_equal(found[0], found[1])
+        np.testing.assert_array_equal(found[0], found[2])
+        assert (found[0] != start).mean() > 0.2
+
+
+def test_groups_are_filled_as_far_as_the_order_allows():
+    """A chain moves one by one, uncoupled units eight at a time, coupled units in order."""
+    from fastnn._kernels.packing import packed
+
+    n, rng = 100, np.random.default_rng(3)
+    kind = (np.arange(n) % 4 == 0).astype(np.uint8)
+    widths, all_of_them = np.zeros(n, np.int64), np.arange(n)
+    none, no_pairs = np.zeros(n + 1, np.int64), np.zeros(0, np.int32)
+    units, starts = packed(none, no_pairs, all_of_them, kind, widths, 8)
+    assert starts.size - 1 == -(-25 // 8) + -(-75 // 8)
+    assert all(len(set(kind[units[a:b]])) == 1 for a, b in pairwise(starts))
+    chain = fastnn.IsingModel.from_edges([[k, k + 1] for k in range(n - 1)]).rows
+    parts = chain.indptr.astype(np.int64), chain.indices.astype(np.int32)
+    units, starts = packed(*parts, all_of_them, np.zeros(n, np.uint8), widths, 8)
+    np.testing.assert_array_equal(units, all_of_them)
+    assert starts.size == n + 1
+    rank = np.full(n, -1)
+    rank[rng.permutation(n)[:90]] = np.arange(90)
+    units, _ = packed(*parts, rank, kind, widths, 8)
+    place = np.full(n, -1)
+    place[units] = np.arange(90)
+    assert sorted(units) == sorted(np.flatnonzero(rank >= 0))
+    both = (rank[:-1] >= 0) & (rank[1:] >= 0)
+    np.testing.assert_array_equal((rank[:-1] < rank[1:])[both], (place[:-1] < place[1:])[both])
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -220,7 +220,8 @@ def test_parallel_tempering_gives_partition_functions():
     for kernel, vartype in product(KERNELS, ("SPIN", "BINARY")):
         model = small_model(vartype, seed=9)
         betas = np.array([0.0, 0.4, 0.8, 1.2])
-        found = fastnn.parallel_tempering(model, betas, num_reads=200, num_sweeps=400, kernel=kernel, seed=6)
+        # ln Z at the largest beta is off by 0.0088 (one standard deviation) with a quarter of the sweeps.
+        found = fastnn.parallel_tempering(model, betas, num_reads=200, num_sweeps=1600, kernel=kernel, seed=6)
         exact = [brute_force(model, beta) for beta in betas]
         log_z = [logsumexp(-beta * energies) for beta, (_, energies, _) in zip(betas, exact, strict=True)]
         np.testing.assert_allclose(found.log_partition, log_z, atol=0.02)

@@ -228,7 +228,7 @@ static void walk_part(const fnn_spins *m, int64_t block, int64_t part, int64_t s
 }
 
 /* Steps t0 .. t1 - 1 of a block of 64 reads: a step is a stage (uncoupled groups, in n_parts parts with
- * streams of their own) or, in random order, one spin. */
+ * streams of their own; of one part, groups in order) or, in random order, one spin. */
 void FN(anneal_bits)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1) {
     int64_t spread = -1;
     masks table;

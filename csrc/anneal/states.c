@@ -4,6 +4,23 @@
  */
 #include "../fastnn.h"
 #include "../philox.h"
+#include "../vec.h"
+
+#define PER_VECTOR ((int)(FASTNN_VEC / 8))
+#define EACH_VECTOR(v) for (int v = 0; v < 64 / PER_VECTOR; v++)
+typedef double vdouble __attribute__((vector_size(FASTNN_VEC)));
+
+/* sum + x in the lanes whose bit is set. */
+INLINE vdouble add_where(vdouble sum, uint64_t bits, double x) {
+#if FASTNN_VEC == 64
+    return (vdouble)_mm512_mask_add_pd((__m512d)sum, (__mmask8)bits, (__m512d)sum, _mm512_set1_pd(x));
+#elif FASTNN_VEC == 32
+    vu64 bit = {1, 2, 4, 8}, chosen = (vu64)(((bits - (vu64){0}) & bit) == bit);
+    return sum + (vdouble)((vu64)(x - (vdouble){0}) & chosen);
+#else
+    return sum + (vdouble){bits & 1 ? x : 0.0, bits & 2 ? x : 0.0};
+#endif
+}
 
 /* 64 random 32-bit words number `tile` of a place: start states and seeds of streams. */
 void FN(random_words)(uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile, uint32_t *out) {
@@ -16,19 +33,24 @@ void FN(random_words)(uint64_t key, uint64_t step, uint64_t chain, int64_t strea
  * constant_i = b_i - sum_j J_ij, factor = 2 for spins and constant_i = b_i, factor = 1 for binary units this
  * is the model's energy; double, terms in the order of the rows. energies (64). */
 void FN(state_energies)(const fnn_pairs *p, const uint64_t *states, double *energies) {
-    for (int r = 0; r < 64; r++) energies[r] = 0;
+    vdouble sums[64 / PER_VECTOR] = {0};
+    double down = p->binary ? 0.0 : -1.0;
     for (int64_t i = 0; i < p->n_spins; i++) {
-        double field[64];
-        for (int r = 0; r < 64; r++) field[r] = p->constant[i];
+        vdouble field[64 / PER_VECTOR];
+        EACH_VECTOR(v) field[v] = p->constant[i] - (vdouble){0};
         for (int64_t k = p->indptr[i]; k < p->indptr[i + 1]; k++) {
             uint64_t word = states[p->indices[k]];
             double weight = p->factor * p->weights[k];
-            for (int r = 0; r < 64; r++) field[r] += word >> r & 1 ? weight : 0.0;
+            EACH_VECTOR(v) field[v] = add_where(field[v], word >> v * PER_VECTOR, weight);
         }
         uint64_t word = states[i];
-        double down = p->binary ? 0.0 : -1.0;
-        for (int r = 0; r < 64; r++) energies[r] -= (word >> r & 1 ? 1.0 : down) * field[r];
+        EACH_VECTOR(v) {
+            vdouble spin = add_where(down - (vdouble){0}, word >> v * PER_VECTOR, 1.0 - down);
+            sums[v] -= spin * field[v];
+        }
     }
+    EACH_VECTOR(v)
+        for (int l = 0; l < PER_VECTOR; l++) energies[v * PER_VECTOR + l] = sums[v][l];
 }
 
 /* ups[i] += reads of the mask with spin i up; equal[k] += reads in which pair k (i < j) agrees. */

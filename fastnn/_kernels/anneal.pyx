@@ -220,8 +220,15 @@ cdef class Walk:
         return self.spins.n_sites
 
     def with_rows(self, uint64_t key, indptr, indices, weights, gains, constant, scale, sites):
-        """Rows as csrc/anneal/lanes.c wants them; sites: int32, the order of a sweep."""
-        self.held += [indptr, indices, weights, gains, constant, scale, sites]
+        """Rows as csrc/anneal/lanes.c wants them; sites: int32, the order of a sweep; scale by place, and 32
+        more."""
+        cdef int64_t n_places = sites.size
+        places = np.full(self.spins.n_spins, n_places, np.int32)
+        places[sites] = np.arange(n_places, dtype=np.int32)
+        self.spins.margins_stride = (n_places // LANES_READS + 1) * LANES_READS
+        margins = aligned((self.n_blocks, self.spins.margins_stride), scale.dtype)
+        self.held += [indptr, indices, weights, gains, constant, scale, sites, places, margins]
+        self.spins.places, self.spins.margins = <int32_t *>address(places), address(margins)
         if self.spins.n_spins <= KEPT_SPINS:
             fields = aligned((self.n_blocks, self.spins.n_spins, LANES_READS), weights.dtype)
             self.held.append(fields)
@@ -230,8 +237,11 @@ cdef class Walk:
         self.spins.indptr, self.spins.indices = <int64_t *>address(indptr), <int32_t *>address(indices)
         self.spins.weights, self.spins.constant = address(weights), address(constant)
         self.spins.scale = address(scale)
-        self.spins.sites, self.spins.n_sites = <int32_t *>address(sites), sites.size
-        self.step_cost = 25 + 3.0 * indices.size / max(sites.size, 1)
+        self.spins.sites, self.spins.n_places = <int32_t *>address(sites), n_places
+        self.spins.n_sites, self.step_cost = n_places, 25 + 3.0 * indices.size / max(n_places, 1)
+        if not self.spins.random_order:
+            self.spins.n_sites = ceil_div(n_places, LANES_READS)
+            self.step_cost *= LANES_READS
         self._seed(key, self.n_blocks)
         return self
 

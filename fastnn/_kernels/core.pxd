@@ -217,6 +217,9 @@ cdef extern from "fastnn.h" nogil:
         void *downs
         const void *matrix
         const uint8_t *coupled
+        void *margins
+        int64_t margins_stride
+        const int32_t *places
         const fnn_group *groups
         const int64_t *stages
         const int32_t *slots

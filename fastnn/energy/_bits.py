@@ -6,10 +6,15 @@ import numpy as np
 
 from fastnn._kernels.anneal import GROUP, LIMITS, ROWS, stages_of
 from fastnn._kernels.core import map_array
+from fastnn._kernels.packing import packed
 
 _BITS = LIMITS["threshold_bits"]
 # Planes of a heat bath's sum: each doubles the thresholds that a random word is compared with.
 _HEAT_BATH_PLANES = 6
+# Groups of a run that goes on without looking up: fewer than are worth cutting in parts.
+_RUN = 64
+# Groups, in units of the fewest possible, above which units leave their stages.
+_WASTE = 1.02
 
 
 def integer_form(weights, bias):
@@ -79,7 +84,12 @@ class BitGroups:
         # A spin drawn at random moves alone: its seven neighbours in the group are itself, drawn anew, and
         # the last of the eight states stays.
         most = 1 if order == "random" else 8
-        self._group(movers[by], stage[by], odd[by], spans[by], constant[by], len(total), most)
+        starts = _runs(np.stack([stage[by], spans[by], odd[by]]), most)
+        self.stages = np.searchsorted(stage[by][starts], np.arange(stage.max(initial=-1) + 2))
+        widest = np.diff(self.stages).max(initial=0)
+        if most > 1 and widest <= _RUN and starts.size > _WASTE * -(-movers.size // most):
+            by, starts = self._packed(indptr, indices, movers, stage, odd, width, most)
+        self._group(movers[by], starts, odd[by], spans[by], constant[by], len(total))
         self._neighbours(indptr, indices, couplings, len(total))
 
     def _planes(self, constant, total, odd, most):
@@ -90,19 +100,29 @@ class BitGroups:
         _, bits = np.frexp(np.maximum(bound, 1).astype(np.float64))
         return bits + 1
 
-    def _group(self, spins, stage, odd, spans, constant, n, most):
-        """Cuts runs of equal stage, planes and parity into groups of at most `most`, 1 or 8."""
-        key = np.stack([stage, spans, odd])
-        new = np.ones(spins.size, bool)
-        new[1:] = (key[:, 1:] != key[:, :-1]).any(axis=0)
-        start = np.flatnonzero(new)
-        place = np.arange(spins.size) - np.repeat(start, np.diff(np.append(start, spins.size)))
-        first = np.flatnonzero(place % most == 0)
-        group, lane = np.cumsum(place % most == 0) - 1, place % most
+    def _packed(self, indptr, indices, movers, stage, odd, width, most):
+        """(order of movers, where groups start): units wait for their partners, not for their stage."""
+        n = indptr.size - 1
+        rank, kind, wide = np.full(n, -1), np.zeros(n, np.uint8), np.zeros(n, np.int64)
+        rank[movers[np.argsort(stage, kind="stable")]] = np.arange(movers.size)
+        kind[movers], wide[movers] = odd, width
+        units, bounds = packed(indptr, indices, rank, kind, wide, most)
+        at = np.empty(n, np.int64)
+        at[movers] = np.arange(movers.size)
+        self.stages = np.append(np.arange(0, bounds.size - 1, _RUN), bounds.size - 1)
+        return at[units], bounds[:-1]
+
+    def _group(self, spins, first, odd, spans, constant, n):
+        """Groups of the spins from each of `first` to the next."""
+        counts = np.diff(np.append(first, spins.size))
+        group = np.repeat(np.arange(first.size), counts)
+        lane = np.arange(spins.size) - np.repeat(first, counts)
         self.groups = np.zeros(first.size, GROUP)
         self.groups["members"] = spins[first][:, None]
         self.groups["members"][group, lane] = spins
-        self.groups["n_planes"], self.groups["odd"] = spans[first], odd[first]
+        self.groups["odd"] = odd[first]
+        if first.size:
+            self.groups["n_planes"] = np.maximum.reduceat(spans, first)
         of_spin = np.zeros(n, np.int64)
         of_spin[spins] = constant
         values = of_spin[self.groups["members"]]  # (n_groups, 8)
@@ -110,9 +130,6 @@ class BitGroups:
             self.groups["constant"][:, plane] = np.packbits(values >> plane & 1, axis=1, bitorder="little")[
                 :, 0
             ]
-        n_stages = int(stage[-1]) + 1 if stage.size else 0
-        ends = np.searchsorted(stage[first], np.arange(n_stages), side="right")
-        self.stages = np.concatenate([[0], ends]).astype(np.int64)
 
     def _neighbours(self, indptr, indices, couplings, n):
         """Slots: for each plane, as many as the member with the most couplings of that bit has."""
@@ -160,6 +177,16 @@ class BitGroups:
         cost[16:] = 2.0 ** (np.arange(16) + 1)
         fall = -2 * self.unit * betas[..., None] * cost
         return _fixed(map_array(0, fall, np.empty_like(fall)))
+
+
+def _runs(keys, most):
+    """Where runs of equal columns start, cut to at most `most`."""
+    n = keys.shape[1]
+    new = np.ones(n, bool)
+    new[1:] = (keys[:, 1:] != keys[:, :-1]).any(axis=0)
+    start = np.flatnonzero(new)
+    place = np.arange(n) - np.repeat(start, np.diff(np.append(start, n)))
+    return np.flatnonzero(place % most == 0)
 
 
 def _fixed(p):

@@ -48,8 +48,10 @@ class Plan:
         if self.groups is None:
             self.kernel = "lanes"
             step, self.real = _steps(weights, bias, beta, error)
-            self.rows = _fixed_rows(weights, bias, step, self.real)
             self.sites = self._sites()
+            scale = np.ones(self.sites.size + 32, self.real)
+            scale[: self.sites.size] = step[self.sites]
+            self.rows = *_fixed_rows(weights, bias, step, self.real), scale
 
     def _keeps_fields(self):
         """Whether fields that are kept do best: for few reads, and for dense couplings."""
@@ -168,13 +170,13 @@ def _steps(weights, bias, beta, allowed):
 
 
 def _fixed_rows(weights, bias, step, real):
-    """(indptr, indices, weights, gains, constant, scale) as csrc/anneal/lanes.c wants them."""
+    """(indptr, indices, weights, gains, constant) as csrc/anneal/lanes.c wants them."""
     fix = np.int32 if real == np.float32 else np.int64
     fixed = np.rint(weights.data / np.repeat(step, np.diff(weights.indptr))).astype(fix)
     gains = np.rint(weights.data / step[weights.indices]).astype(fix)
     constant = np.rint(bias / step).astype(fix) - _row_sums(fixed, weights.indptr)
     indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
-    return indptr, indices, 2 * fixed, 2 * gains, constant, step.astype(real)
+    return indptr, indices, 2 * fixed, 2 * gains, constant
 
 
 def _row_sums(values, indptr):
