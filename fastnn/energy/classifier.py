@@ -6,7 +6,6 @@ import numpy as np
 from scipy.sparse import csr_array, hstack, issparse
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
-from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -83,6 +82,8 @@ class RBMClassifier(Savable, ClassifierMixin, BaseEstimator):
             self, X, y, accept_sparse="csr", dtype=[np.float32, np.float64, np.uint8, np.bool_]
         )
         check_classification_targets(y)
+        from sklearn.preprocessing import LabelEncoder  # takes longer to import than fastnn's own modules
+
         labels = LabelEncoder().fit(y)
         if len(labels.classes_) < 2:
             raise ValueError("y holds one class, but a classifier needs two or more")
