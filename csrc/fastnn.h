@@ -368,8 +368,10 @@ typedef struct {
     X(void, dense_backward, (const fnn_dense *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1)) \
     X(double, descend, (const fnn_descent *d, int64_t row0, int64_t row1, int64_t col0, int64_t col1,     \
                         const void *gradient, int64_t gradient_stride))                                   \
-    X(void, small_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,                \
-                            int64_t a_inner, const void *b, int64_t ldb, void *c, int64_t ldc))           \
+    X(void, matmul, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner,      \
+                     const void *b, int64_t ldb, void *c, int64_t ldc))                                   \
+    X(void, matmul_add, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner,  \
+                         const void *b, int64_t ldb, void *c, int64_t ldc))                               \
     X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))          \
     X(void, count_overlaps, (const uint64_t *patterns, int64_t n_patterns, const uint64_t *states,        \
                              int64_t words, int64_t n_units, int64_t lane, fnn_probes *p))                \
@@ -423,9 +425,7 @@ typedef struct {
     X(int64_t, barrier_block, (const fnn_barrier *b, const fnn_source *s, int64_t row0, int64_t row1, int64_t j, \
                                int64_t k, double least, void *scratch, double *out))                      \
     X(void, sparse_rows, (const fnn_sparse *x, const void *b, const void *first, int64_t stride,          \
-                          int64_t row0, int64_t row1, void *out))                                         \
-    X(void, add_product, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner, \
-                          const void *b, int64_t ldb, void *c, int64_t ldc))
+                          int64_t row0, int64_t row1, void *out))
 
 typedef void fnn_layer_tile(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch);
 

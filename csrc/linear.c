@@ -2,7 +2,7 @@
  *
  * X: rows of a source, dense or CSR, of the room's own real. W (n_features, wide), Z and R (rows, wide) are
  * real, row by row; G (n_features, wide) is double whatever the real, because it adds up over all rows while
- * Z sums over one. wide is 1, or for CSR also a multiple of 16; wide dense rows go through small.c or BLAS.
+ * Z sums over one. wide is 1, or for CSR also a multiple of 16; wide dense rows go through matmul.c or BLAS.
  * With wide = 1 a row of X is read from memory once: the caller takes G of the same few rows while they are
  * in the cache.
  *

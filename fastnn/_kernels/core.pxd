@@ -316,8 +316,10 @@ cdef extern from "fastnn.h" nogil:
         double (*descend)(const fnn_descent *, int64_t, int64_t, int64_t, int64_t, const void *,
                           int64_t) noexcept nogil
         int64_t (*all_finite)(const void *, int64_t) noexcept nogil
-        void (*small_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
+        void (*matmul)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
                               void *, int64_t) noexcept nogil
+        void (*matmul_add)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
+                            void *, int64_t) noexcept nogil
         void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil
         void (*count_overlaps)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t,
                                fnn_probes *) noexcept nogil
@@ -363,8 +365,6 @@ cdef extern from "fastnn.h" nogil:
                                  void *, double *) noexcept nogil
         void (*sparse_rows)(const fnn_sparse *, const void *, const void *, int64_t, int64_t, int64_t,
                             void *) noexcept nogil
-        void (*add_product)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
-                            void *, int64_t) noexcept nogil
 
 cdef const fnn_rooms *rooms_for(object dtype) except NULL
 

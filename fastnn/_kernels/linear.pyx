@@ -85,7 +85,7 @@ cdef void scores(const rows_pass *p, int64_t row0, int64_t rows, char *z) noexce
         while done < rows:
             some = min(FETCH_ROWS, rows - done)
             p.rooms.fetch(x + (done + rows) * stride, some * stride)
-            p.rooms.small_product(some, p.wide, p.n_features, x + done * stride, p.source.stride, 1, p.W, p.wide,
+            p.rooms.matmul(some, p.wide, p.n_features, x + done * stride, p.source.stride, 1, p.W, p.wide,
                                   z + done * p.wide * p.bytes, p.wide)
             done += some
     else:
@@ -136,13 +136,13 @@ cdef void add_step(const rows_pass *p, int64_t row0, int64_t rows, const char *z
     cdef int64_t size = p.n_features * p.wide
     cdef const char *x = <const char *>p.source.data + row0 * p.source.stride * p.bytes
     if p.wide > 1:
-        p.rooms.small_product(1, p.wide, rows, p.ones, 0, 0, z, p.wide, step + size * p.bytes, p.wide)
+        p.rooms.matmul(1, p.wide, rows, p.ones, 0, 0, z, p.wide, step + size * p.bytes, p.wide)
         p.rooms.add_reals(step + size * p.bytes, p.wide, sums + size)
     if p.wide == 1 or p.source.indptr != NULL:
         p.rooms.add_rows(&p.source, row0, row0 + rows, z, p.wide, sums)
         return
     if p.wide <= SMALL_WIDE:
-        p.rooms.small_product(p.n_features, p.wide, rows, x, 1, p.source.stride, z, p.wide, step, p.wide)
+        p.rooms.matmul(p.n_features, p.wide, rows, x, 1, p.source.stride, z, p.wide, step, p.wide)
     else:
         gemm(p.bytes, True, False, p.n_features, p.wide, rows, 1.0, x, p.source.stride, z, p.wide, 0.0, step, p.wide)
     p.rooms.add_reals(step, size, sums)

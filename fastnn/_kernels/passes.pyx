@@ -43,8 +43,7 @@ cdef void forward_from(const fnn_rooms *rooms, dense_layer *layer, const char *b
     cdef char *values = layer.values + (row0 * layer.stride + col0) * width
     cdef const char *weights = <const char *>layer.weights.weights + col0 * width
     if layer.packed:
-        rooms.small_product(row1 - row0, col1 - col0, layer.n_in, below, stride_in, 1, weights, step, values,
-                            layer.stride)
+        rooms.matmul(row1 - row0, col1 - col0, layer.n_in, below, stride_in, 1, weights, step, values, layer.stride)
     else:
         gemm(width, False, False, row1 - row0, col1 - col0, layer.n_in, 1.0, below, stride_in, weights, step, 0.0,
              values, layer.stride)
@@ -72,7 +71,7 @@ cdef void backward(network *net, int64_t which, int64_t row0, int64_t row1, int6
             some = min(TURNED_ROWS, layer.n_out - k)
             net.rooms.transpose(wide, some, <char *>layer.weights.weights + (col * layer.stride + k) * width,
                                 layer.stride, scratch, FNN_TILE)
-            product = net.rooms.add_product if k else net.rooms.small_product
+            product = net.rooms.matmul_add if k else net.rooms.matmul
             product(row1 - row0, wide, some, layer.errors + (row0 * layer.stride + k) * width, layer.stride, 1,
                     scratch, FNN_TILE, out + col * width, below.stride)
     dense.values, dense.activations = below.errors, below.values
@@ -137,17 +136,17 @@ cdef void block_item(void *context, int64_t item, int64_t worker) noexcept nogil
     cdef const char *errors = layer.errors + at[3] * width
     cdef char *g = net.scratch + worker * net.scratch_bytes
     if net.accumulate:
-        product = net.rooms.add_product if net.keep else net.rooms.small_product
+        product = net.rooms.matmul_add if net.keep else net.rooms.matmul
         product(rows, wide, net.n, below, 1, layer.stride_in, errors, layer.stride,
                 layer.gradient + (at[1] * layer.stride + at[3]) * width, layer.stride)
         if at[1] == 0:
             product(1, wide, net.n, net.ones, 0, 0, errors, layer.stride, layer.bias_gradient + at[3] * width,
                     layer.stride)
         return
-    net.rooms.small_product(rows, wide, net.n, below, 1, layer.stride_in, errors, layer.stride, g, wide)
+    net.rooms.matmul(rows, wide, net.n, below, 1, layer.stride_in, errors, layer.stride, g, wide)
     net.squares[item] = net.rooms.descend(&layer.weights, at[1], at[2], at[3], at[3] + wide, g, wide)
     if at[1] == 0:
-        net.rooms.small_product(1, wide, net.n, net.ones, 0, 0, errors, layer.stride, g, wide)
+        net.rooms.matmul(1, wide, net.n, net.ones, 0, 0, errors, layer.stride, g, wide)
         net.rooms.descend(&layer.biases, 0, 1, at[3], at[3] + wide, g, wide)
 
 

@@ -80,7 +80,7 @@ cdef void logits_item(void *context, int64_t item, int64_t worker) noexcept nogi
         k = block * BLOCK_ROWS
         some = min(BLOCK_ROWS, p.n_in - k)
         copy_block(p.W + (k * p.n_classes + col0) * wide, p.n_classes, W, some, col1 - col0, wide)
-        product = p.rooms.add_product if k else p.rooms.small_product
+        product = p.rooms.matmul_add if k else p.rooms.matmul
         product(p.rows, col1 - col0, some, p.inputs + k * wide, p.inputs_stride, 1, W, CLASS_COLUMNS,
                 p.Z + col0 * wide, p.stride)
     if p.has_bias:
@@ -110,7 +110,7 @@ cdef void back_to_inputs(projection *p, int64_t col0, int64_t col1, char *scratc
     for block in range(ceil_div(p.n_classes, BLOCK_ROWS)):
         k = block * BLOCK_ROWS
         some = min(BLOCK_ROWS, p.n_classes - k)
-        product = p.rooms.add_product if k else p.rooms.small_product
+        product = p.rooms.matmul_add if k else p.rooms.matmul
         for strip in range(ceil_div(col1 - col0, FNN_TILE)):
             col = col0 + strip * FNN_TILE
             columns = min(FNN_TILE, col1 - col)
@@ -133,7 +133,7 @@ cdef void back_to_weights(projection *p, int64_t col0, int64_t col1, char *scrat
         k = block * BLOCK_ROWS
         some = min(BLOCK_ROWS, p.rows - k)
         add = k > 0 or not p.first
-        product = p.rooms.add_product if add else p.rooms.small_product
+        product = p.rooms.matmul_add if add else p.rooms.matmul
         copy_block(p.Z + (k * p.stride + col0) * wide, p.stride, scratch, some, columns, wide)
         for part in range(ceil_div(p.n_in, BLOCK_INPUTS)):
             i = part * BLOCK_INPUTS

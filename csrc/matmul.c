@@ -73,12 +73,12 @@ static void product(int64_t m, int64_t n, int64_t k, const real *a, int64_t a_ro
     } while (p < k);
 }
 
-void FN(small_product)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner,
-                       const void *b, int64_t ldb, void *c, int64_t ldc) {
+void FN(matmul)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner, const void *b,
+                int64_t ldb, void *c, int64_t ldc) {
     product(m, n, k, a, a_row, a_inner, b, ldb, c, ldc, 0);
 }
 
-void FN(add_product)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner,
-                     const void *b, int64_t ldb, void *c, int64_t ldc) {
+void FN(matmul_add)(int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner, const void *b,
+                    int64_t ldb, void *c, int64_t ldc) {
     product(m, n, k, a, a_row, a_inner, b, ldb, c, ldc, 1);
 }
