@@ -12,11 +12,7 @@
 typedef fix small_row __attribute__((vector_size(16)));
 typedef small_row small_row_mem __attribute__((aligned(4), may_alias));
 
-#if defined(__clang__)
-#define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define MIX(a, b, ...) __builtin_shuffle(a, b, (small_row){__VA_ARGS__})
-#endif
+#define MIX(a, b, ...) SHUFFLE(small_row, a, b, __VA_ARGS__)
 
 INLINE void turn_small(const fix *in, fix *out) {
     const small_row_mem *row = (const small_row_mem *)in;

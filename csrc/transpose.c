@@ -7,7 +7,7 @@
 #include "fastnn.h"
 #include "vec.h"
 
-#define MIX(p, q, ...) __builtin_shufflevector(p, q, __VA_ARGS__)
+#define MIX(p, q, ...) SHUFFLE(vfix, p, q, __VA_ARGS__)
 #if FASTNN_VEC == 64 && FASTNN_REAL == 32
 #define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31

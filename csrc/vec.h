@@ -1,9 +1,9 @@
 /* Lanes: GNU vector types of the machine's native width, and the few operations they lack.
  *
  * A tile is always TILE = 64 units wide, that is K native vectors; no result depends on K, because
- * lanes never meet except through exact integer operations. Only this header holds intrinsics, each
- * with its plain fallback. Loads and stores go through unaligned, may_alias types (NumPy promises no
- * more than 16 bytes).
+ * lanes never meet except through exact operations. Only this header and, for registers of many reads,
+ * anneal/wide.h hold intrinsics, each with its plain fallback. Loads and stores go through unaligned,
+ * may_alias types (NumPy promises no more than 16 bytes).
  */
 #ifndef FASTNN_VEC_H
 #define FASTNN_VEC_H
@@ -26,6 +26,14 @@ typedef fix vfix __attribute__((vector_size(FASTNN_VEC)));
 typedef ufix vufix __attribute__((vector_size(FASTNN_VEC)));
 typedef uint32_t vu32 __attribute__((vector_size(FASTNN_VEC)));
 typedef uint64_t vu64 __attribute__((vector_size(FASTNN_VEC)));
+
+/* Numbers of two vectors, chosen by constants: of a where below the number of lanes, else of b. mask: a
+ * vector type of integers as wide. */
+#if defined(__clang__)
+#define SHUFFLE(mask, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(mask, a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
+#endif
 
 typedef vreal vreal_mem __attribute__((aligned(4), may_alias));
 typedef vfix vfix_mem __attribute__((aligned(4), may_alias));
@@ -187,6 +195,70 @@ INLINE uint64_t at_most_bits(vreal a, vreal b) {
     return _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_LE_OQ);
 #else
     return mask_bits(a <= b);
+#endif
+}
+
+/* The lanes whose bit is set, all ones. */
+INLINE vfix lanes_of(uint32_t bits) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return (vfix)_mm512_movm_epi32((__mmask16)bits);
+#elif FASTNN_VEC == 64
+    return (vfix)_mm512_movm_epi64((__mmask8)bits);
+#elif FASTNN_VEC == 16 && FASTNN_REAL == 64 /* SSE2 compares no 64-bit integers */
+    return (vfix){-(fix)(bits & 1), -(fix)(bits >> 1 & 1)};
+#else
+    vfix bit;
+    for (int l = 0; l < LANES; l++) bit[l] = (fix)1 << l;
+    return (splat_fix((fix)bits) & bit) != 0;
+#endif
+}
+
+/* -x in the lanes whose bit is set. */
+INLINE vreal negate_where(vreal x, uint32_t bits) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return (vreal)_mm512_mask_xor_epi32((__m512i)x, (__mmask16)bits, (__m512i)x, (__m512i)(-splat(0)));
+#elif FASTNN_VEC == 64
+    return (vreal)_mm512_mask_xor_epi64((__m512i)x, (__mmask8)bits, (__m512i)x, (__m512i)(-splat(0)));
+#else
+    return as_real(as_fix(x) ^ (lanes_of(bits) & as_fix(-splat(0))));
+#endif
+}
+
+/* sum + x in the lanes whose bit is set. */
+INLINE vfix add_where(vfix sum, uint32_t bits, vfix x) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return (vfix)_mm512_mask_add_epi32((__m512i)sum, (__mmask16)bits, (__m512i)sum, (__m512i)x);
+#elif FASTNN_VEC == 64
+    return (vfix)_mm512_mask_add_epi64((__m512i)sum, (__mmask8)bits, (__m512i)sum, (__m512i)x);
+#else
+    return sum + (x & lanes_of(bits));
+#endif
+}
+
+typedef double vdouble __attribute__((vector_size(FASTNN_VEC)));
+
+/* The same of doubles, whatever a real is. */
+INLINE vdouble add_double_where(vdouble sum, uint64_t bits, double x) {
+#if FASTNN_VEC == 64
+    return (vdouble)_mm512_mask_add_pd((__m512d)sum, (__mmask8)bits, (__m512d)sum, _mm512_set1_pd(x));
+#elif FASTNN_VEC == 32
+    vu64 bit = {1, 2, 4, 8}, chosen = (vu64)(((bits - (vu64){0}) & bit) == bit);
+    return sum + (vdouble)((vu64)(x - (vdouble){0}) & chosen);
+#else
+    return sum + (vdouble){bits & 1 ? x : 0.0, bits & 2 ? x : 0.0};
+#endif
+}
+
+/* The least lane. */
+INLINE real lanes_min(vreal x) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return _mm512_reduce_min_ps((__m512)x);
+#elif FASTNN_VEC == 64
+    return _mm512_reduce_min_pd((__m512d)x);
+#else
+    real least = x[0];
+    for (int l = 1; l < LANES; l++) least = x[l] < least ? x[l] : least;
+    return least;
 #endif
 }
 

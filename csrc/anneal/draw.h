@@ -9,21 +9,6 @@
 #define DRAW_VECTORS (DRAW / LANES)
 #define N_WORDS (XORO_LANES / VU64_LANES) /* vectors of a stream's lanes */
 
-/* The lanes whose bit is set, all ones. */
-INLINE vfix lanes_of(uint32_t bits) {
-#if FASTNN_VEC == 64 && FASTNN_REAL == 32
-    return (vfix)_mm512_movm_epi32((__mmask16)bits);
-#elif FASTNN_VEC == 64
-    return (vfix)_mm512_movm_epi64((__mmask8)bits);
-#elif FASTNN_VEC == 16 && FASTNN_REAL == 64 /* SSE2 compares no 64-bit integers */
-    return (vfix){-(fix)(bits & 1), -(fix)(bits >> 1 & 1)};
-#else
-    vfix bit;
-    for (int l = 0; l < LANES; l++) bit[l] = (fix)1 << l;
-    return (splat_fix((fix)bits) & bit) != 0;
-#endif
-}
-
 #define STRONGEST REAL_C(0x1p60) /* of 2 beta times a field's step: beta may be infinite, a field zero */
 #define REAL_LARGE (sizeof(real) == 4 ? 0x1p120 : 0x1p1000)
 

@@ -23,43 +23,6 @@
 #define UNKNOWN -REAL_C(0x1p100) /* a margin that tells nothing */
 #define MOVING_ALIKE 2.5 /* sums cost as much as bringing fields up to date where one spin in so many moves */
 
-/* The least of n vectors' lanes. */
-INLINE real least_real(const vreal *x, int n) {
-    vreal low = x[0];
-    for (int v = 1; v < n; v++) low = min_real(x[v], low);
-#if FASTNN_VEC == 64 && FASTNN_REAL == 32
-    return _mm512_reduce_min_ps((__m512)low);
-#elif FASTNN_VEC == 64
-    return _mm512_reduce_min_pd((__m512d)low);
-#else
-    real least = low[0];
-    for (int l = 1; l < LANES; l++) least = low[l] < least ? low[l] : least;
-    return least;
-#endif
-}
-
-/* -x in the lanes whose bit is set. */
-INLINE vreal negate_where(vreal x, uint32_t bits) {
-#if FASTNN_VEC == 64 && FASTNN_REAL == 32
-    return (vreal)_mm512_mask_xor_epi32((__m512i)x, (__mmask16)bits, (__m512i)x, (__m512i)(-splat(0)));
-#elif FASTNN_VEC == 64
-    return (vreal)_mm512_mask_xor_epi64((__m512i)x, (__mmask8)bits, (__m512i)x, (__m512i)(-splat(0)));
-#else
-    return as_real(as_fix(x) ^ (lanes_of(bits) & as_fix(-splat(0))));
-#endif
-}
-
-/* h + weight in the lanes whose bit is set. */
-INLINE vfix add_where(vfix h, uint32_t bits, vfix weight) {
-#if FASTNN_VEC == 64 && FASTNN_REAL == 32
-    return (vfix)_mm512_mask_add_epi32((__m512i)h, (__mmask16)bits, (__m512i)h, (__m512i)weight);
-#elif FASTNN_VEC == 64
-    return (vfix)_mm512_mask_add_epi64((__m512i)h, (__mmask8)bits, (__m512i)h, (__m512i)weight);
-#else
-    return h + (weight & lanes_of(bits));
-#endif
-}
-
 /* e^-x for x in [0, 40]; relative error below 3e-7 (float32), 2 ulp (float64). */
 INLINE vreal exp_minus(vreal x) {
 #if FASTNN_REAL == 32
@@ -141,6 +104,13 @@ INLINE void push(const fnn_spins *m, fix *fields, real *margins, int64_t i, uint
     }
 }
 
+/* The least over 32 reads. */
+INLINE real least_of(const vreal x[N_VECTORS]) {
+    vreal least = x[0];
+    for (int v = 1; v < N_VECTORS; v++) least = min_real(x[v], least);
+    return lanes_min(least);
+}
+
 /* What is kept of a block while few of its spins move; either may be NULL. */
 typedef struct {
     fix *fields;
@@ -162,7 +132,7 @@ INLINE int visit(const fnn_spins *m, uint32_t *states, stream *s, real twice_bet
     else sum_fields(m, states, i, h);
     for (int v = 0; v < N_VECTORS; v++) apart[v] = negate_where(to_real(h[v]), ~states[i] >> (v * LANES));
     uint32_t flips = flips_of(m, s, apart, slope_at(m, place, twice_beta), states[i]);
-    if (k && k->margins) k->margins[place] = flips ? UNKNOWN : least_real(apart, N_VECTORS);
+    if (k && k->margins) k->margins[place] = flips ? UNKNOWN : least_of(apart);
     if (!flips) return 0;
     states[i] ^= flips;
     if (k) push(m, k->fields, k->margins, i, flips, states[i]);

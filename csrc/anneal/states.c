@@ -8,20 +8,6 @@
 
 #define PER_VECTOR ((int)(FASTNN_VEC / 8))
 #define EACH_VECTOR(v) for (int v = 0; v < 64 / PER_VECTOR; v++)
-typedef double vdouble __attribute__((vector_size(FASTNN_VEC)));
-
-/* sum + x in the lanes whose bit is set. */
-INLINE vdouble add_where(vdouble sum, uint64_t bits, double x) {
-#if FASTNN_VEC == 64
-    return (vdouble)_mm512_mask_add_pd((__m512d)sum, (__mmask8)bits, (__m512d)sum, _mm512_set1_pd(x));
-#elif FASTNN_VEC == 32
-    vu64 bit = {1, 2, 4, 8}, chosen = (vu64)(((bits - (vu64){0}) & bit) == bit);
-    return sum + (vdouble)((vu64)(x - (vdouble){0}) & chosen);
-#else
-    return sum + (vdouble){bits & 1 ? x : 0.0, bits & 2 ? x : 0.0};
-#endif
-}
-
 /* 64 random 32-bit words number `tile` of a place: start states and seeds of streams. */
 void FN(random_words)(uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile, uint32_t *out) {
     philox_place at = {key, step, chain, (uint32_t)stream};
@@ -41,11 +27,11 @@ void FN(state_energies)(const fnn_pairs *p, const uint64_t *states, double *ener
         for (int64_t k = p->indptr[i]; k < p->indptr[i + 1]; k++) {
             uint64_t word = states[p->indices[k]];
             double weight = p->factor * p->weights[k];
-            EACH_VECTOR(v) field[v] = add_where(field[v], word >> v * PER_VECTOR, weight);
+            EACH_VECTOR(v) field[v] = add_double_where(field[v], word >> v * PER_VECTOR, weight);
         }
         uint64_t word = states[i];
         EACH_VECTOR(v) {
-            vdouble spin = add_where(down - (vdouble){0}, word >> v * PER_VECTOR, 1.0 - down);
+            vdouble spin = add_double_where(down - (vdouble){0}, word >> v * PER_VECTOR, 1.0 - down);
             sums[v] -= spin * field[v];
         }
     }
