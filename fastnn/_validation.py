@@ -134,8 +134,7 @@ def visible_source(
     """
     _, low, step = unit_values()[unit]
     if low == 0 and step and X.dtype == np.bool_:
-        if not _one_each(X, groups):
-            _check_groups(X, groups, strict, False)
+        _check_groups(X, groups, strict, True, False)
         return Source(X, 0, True)
     source = Source(X, 0, False)
     least, most, are_states = source.survey(low, dtype, n_threads, keep and step != 0)
@@ -152,17 +151,13 @@ def visible_source(
         raise ValueError(
             f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]; " + advice
         )
-    if not (are_states and _one_each(X, groups)):
-        _check_groups(X, groups, strict, binarize is not None)
+    _check_groups(X, groups, strict, are_states, binarize is not None)
     source.take_as(0 if are_states else _MODES[unit, binarize], are_states or binarize is not None)
     return source
 
 
 def _one_each(X, groups) -> bool:
-    """Whether states X, dense rows of 0 and 1, have exactly one 1 in every group; a fraction of the time of
-    `_check_groups`, which tells what is wrong."""
-    if groups is None or issparse(X):
-        return groups is None
+    """Whether dense rows of 0 and 1 have exactly one 1 in every group."""
     owner = np.full(X.shape[1], -1)
     for k, (first, last) in enumerate(groups):
         owner[first:last] = k
@@ -172,9 +167,13 @@ def _one_each(X, groups) -> bool:
     return owners.size == every and bool((owners.reshape(X.shape[0], -1) == np.arange(len(groups))).all())
 
 
-def _check_groups(X, groups, strict: bool, states: bool) -> None:
-    """ValueError unless each row has one 1 in every group or, unless states, probabilities of sum 1."""
-    if groups is None or not strict:
+def _check_groups(X, groups, strict: bool, are_states: bool, binarized: bool) -> None:
+    """ValueError unless each row has one 1 in every group or, unless binarized, probabilities of sum 1.
+
+    are_states: all values are 0 or 1. Rows that are right, the usual ones, are counted through in a fraction
+    of the time of the sums that tell what is wrong.
+    """
+    if groups is None or not strict or (are_states and not issparse(X) and _one_each(X, groups)):
         return
     which = np.repeat(np.arange(len(groups)), np.diff(groups, axis=1).ravel())
     units = np.concatenate([np.arange(first, last) for first, last in groups])
@@ -188,7 +187,7 @@ def _check_groups(X, groups, strict: bool, states: bool) -> None:
             f"potts units: exactly one of each group is 1, but in row {row} units {groups[group][0]} to "
             f"{groups[group][1] - 1} add up to {sums[row, group]:g}"
         )
-    values = X[:, units] if states else np.zeros(1)
+    values = X[:, units] if binarized and not are_states else np.zeros(1)
     if ((values.data if issparse(values) else values) % 1).any():
         raise ValueError("binarize draws units one by one: potts units in groups must be 0 or 1 already")
 

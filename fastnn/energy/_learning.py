@@ -9,10 +9,7 @@ from fastnn._kernels.core import unit_values
 from fastnn._kernels.gibbs import gibbs
 from fastnn._kernels.layers import means_at_rest
 from fastnn._kernels.train import Trainer
-from fastnn._validation import (
-    real_dtype,
-    visible_source,
-)
+from fastnn._validation import real_dtype, visible_source
 from fastnn.energy._annealing import biases_of_means
 from fastnn.energy._fit import (
     MONITOR_ROWS,
