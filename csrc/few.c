@@ -17,14 +17,16 @@
 #define LEAST_SHARE REAL_C(0x1p-60)
 #define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 
-/* Sums over rows of e and the label's share of each. Returns whether no row comes near the end of the
- * range, where digits are lost. */
-static int few_sums(const fnn_loss *l, int64_t r0, int64_t n_rows, const real *e, real *sum, real *share) {
-    int64_t n = l->n_classes;
+/* e^z of contiguous rows, and the sum of each. Returns whether no sum comes near the end of the range, where
+ * digits are lost. */
+static int few_sums(const real *z, int64_t n, int64_t n_rows, real *e, real *sum) {
     int64_t whole = (n - 1) / LANES * LANES;
     fix kept[LANES_MOST];
+    for (int64_t i = 0; i < n * n_rows; i += LANES) store_real(e + i, exp_moderate(load_real(z + i)));
     for (int64_t k = 0; k < LANES; k++) kept[k] = k < n - whole ? -1 : 0;
     vfix tail = load_fix(kept);
+    vreal most = splat(0), least = splat(1); /* a NaN gets lost in both ... */
+    vreal doubt = splat(0);                  /* ... but makes S - S a NaN */
     for (int64_t first = 0; first < n_rows; first += LANES) {
         vreal part[LANES_MOST];
         for (int k = 0; k < LANES; k++) {
@@ -32,42 +34,40 @@ static int few_sums(const fnn_loss *l, int64_t r0, int64_t n_rows, const real *e
             part[k] = as_real(as_fix(load_real(row + whole)) & tail);
             for (int64_t c = 0; c < whole; c += LANES) part[k] += load_real(row + c);
         }
-        store_real(sum + first, fold_lanes(part));
+        vreal sums = fold_lanes(part);
+        store_real(sum + first, sums);
+        most = max_real(sums, most);
+        least = min_real(sums, least);
+        doubt += sums - sums;
     }
-    for (int64_t r = 0; r < n_rows; r++)
-        share[r] = l->labels[r0 + r] == l->ignore ? 0 : e[r * n + l->labels[r0 + r]];
-    vreal most = splat(0), least = splat(1), smallest = splat(1); /* a NaN gets lost in all three ... */
-    vreal doubt = splat(0);                                       /* ... but makes S - S a NaN */
-    for (int64_t r = 0; r < n_rows; r += LANES) {
-        most = max_real(load_real(sum + r), most);
-        least = min_real(load_real(sum + r), least);
-        smallest = min_real(load_real(share + r), smallest);
-        doubt += load_real(sum + r) - load_real(sum + r);
-    }
-    return lanes_sum(doubt) == 0 && lanes_max(most) < MOST_SUM && -lanes_max(-least) > LEAST_SUM
-        && -lanes_max(-smallest) > LEAST_SHARE;
+    return lanes_sum(doubt) == 0 && lanes_max(most) < MOST_SUM && lanes_min(least) > LEAST_SUM;
 }
 
-/* grad = e by[row]; a row's last vector runs into the next row, which is written afterwards. */
-static void few_gradients(const fnn_loss *l, int64_t r0, int64_t n_rows, const real *e, const real *by,
-                          const real *step) {
-    int64_t n = l->n_classes, all = n * n_rows, r = 0;
-    real *grad = (real *)l->grad + r0 * n;
+/* Of each row the label's share of e; returns whether none of them is next to nothing. */
+static int few_shares(const fnn_loss *l, int64_t r0, int64_t n_rows, const real *e, real *share) {
+    vreal least = splat(1);
+    for (int64_t r = 0; r < n_rows; r++)
+        share[r] = l->labels[r0 + r] == l->ignore ? 0 : e[r * l->n_classes + l->labels[r0 + r]];
+    for (int64_t r = 0; r < n_rows; r += LANES) least = min_real(load_real(share + r), least);
+    return lanes_min(least) > LEAST_SHARE;
+}
+
+/* out = e by[row]; a row's last vector runs into the next row, which is written afterwards. */
+static void few_scaled(const real *e, int64_t n, int64_t n_rows, const real *by, real *out) {
+    int64_t all = n * n_rows, r = 0;
     for (; r < n_rows && r * n + (n + LANES - 1) / LANES * LANES <= all; r++)
         for (int64_t c = 0; c < n; c += LANES)
-            store_real(grad + r * n + c, load_real(e + r * n + c) * splat(by[r]));
+            store_real(out + r * n + c, load_real(e + r * n + c) * splat(by[r]));
     for (; r < n_rows; r++)
-        for (int64_t c = 0; c < n; c++) grad[r * n + c] = e[r * n + c] * by[r];
-    for (r = 0; r < n_rows; r++) grad[r * n + l->labels[r0 + r]] -= step[r];
+        for (int64_t c = 0; c < n; c++) out[r * n + c] = e[r * n + c] * by[r];
 }
 
 /* A multiple of FEW_TOGETHER rows, at most FEW_ROWS; 0, with nothing written, where some need more care. */
 int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows) {
-    int64_t all = l->n_classes * n_rows;
-    const real *z = (const real *)l->scores + r0 * l->n_classes;
-    real e[FEW_ROWS * FEW_CLASSES + 64], share[FEW_ROWS], sum[FEW_ROWS], by[FEW_ROWS];
-    for (int64_t i = 0; i < all; i += LANES) store_real(e + i, exp_moderate(load_real(z + i)));
-    if (!few_sums(l, r0, n_rows, e, sum, share)) return 0;
+    int64_t n = l->n_classes;
+    real e[FEW_ROWS * FEW_CLASSES + 64], share[FEW_ROWS], sum[FEW_ROWS], by[FEW_ROWS] = {0};
+    if (!few_sums((const real *)l->scores + r0 * n, n, n_rows, e, sum)) return 0;
+    if (!few_shares(l, r0, n_rows, e, share)) return 0;
     for (int64_t r = 0; r < n_rows; r += LANES) {
         vreal weight = l->row_weight ? load_real((const real *)l->row_weight + r0 + r) : splat(1);
         vreal loss = vlog(load_real(sum + r) / load_real(share + r)) * weight;
@@ -77,21 +77,36 @@ int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows) {
         store_real(sum + r, loss);
     }
     for (int64_t r = 0; l->losses && r < n_rows; r++) l->losses[r0 + r] = (double)sum[r];
-    if (l->grad) few_gradients(l, r0, n_rows, e, by, share);
+    if (!l->grad) return 1;
+    real *grad = (real *)l->grad + r0 * n;
+    few_scaled(e, n, n_rows, by, grad);
+    for (int64_t r = 0; r < n_rows; r++) grad[r * n + l->labels[r0 + r]] -= share[r];
     return 1;
 }
 
-/* One row of up to MODERATE_CLASSES; its exponentials stay in the first-level cache until S is known, while
- * the gradient's place is fetched. 0, with nothing written, where the row needs more care. */
-int FN(moderate_row)(const fnn_loss *l, int64_t r) {
+/* Softmax of as many rows, on the same condition. */
+int FN(few_softmax)(const fnn_softmax *s, int64_t r0, int64_t n_rows) {
+    int64_t n = s->n_classes;
+    real e[FEW_ROWS * FEW_CLASSES + 64], sum[FEW_ROWS];
+    if (!few_sums((const real *)s->logits + r0 * n, n, n_rows, e, sum)) return 0;
+    for (int64_t r = 0; r < n_rows; r += LANES) store_real(sum + r, splat(1) / load_real(sum + r));
+    few_scaled(e, n, n_rows, sum, (real *)s->out + r0 * n);
+    return 1;
+}
+
+/* e^z of one row of up to MODERATE_CLASSES, kept in the first-level cache until their sum is known; then
+ * the gradient. Meanwhile the next row and the gradient's place are fetched. The sum, and e^z_y in share; 0,
+ * with nothing written, where the row needs more care. apart: the gradient has a place of its own. */
+INLINE real moderate_row(const fnn_loss *l, int64_t r, real *share, int apart) {
     int64_t n = l->n_classes, y = l->labels[r], i = 0;
-    const real *z = (const real *)l->scores + r * l->stride;
+    const real *z = (const real *)l->scores + r * l->stride, *next = z + l->stride;
     real *grad = l->grad ? (real *)l->grad + r * l->grad_stride : 0, e[MODERATE_CLASSES] ALIGNED;
     vreal sum[4] = {splat(0), splat(0), splat(0), splat(0)};
     for (; i + 4 * LANES <= n; i += 4 * LANES)
         for (int k = 0; k < 4; k++) {
             vreal x = exp_moderate(load_real(z + i + k * LANES));
-            if (grad) __builtin_prefetch(grad + i + k * LANES, 1, 3);
+            __builtin_prefetch(next + i + k * LANES, 0, 3);
+            if (apart) __builtin_prefetch(grad + i + k * LANES, 1, 3);
             store_real(e + i + k * LANES, x);
             sum[k] += x;
         }
@@ -102,13 +117,33 @@ int FN(moderate_row)(const fnn_loss *l, int64_t r) {
     }
     real total = lanes_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
     if (!(total < MOST_SUM && total > LEAST_SUM && e[y] > LEAST_SHARE)) return 0;
-    real weight = l->row_weight ? ((const real *)l->row_weight)[r] : 1;
-    if (l->losses) l->losses[r] = weight == 0 ? 0 : (double)weight * (double)real_log(total / e[y]);
-    if (!grad) return 1;
-    real step = (real)l->scale * weight;
+    *share = e[y];
+    if (!grad) return total;
+    real step = (real)l->scale * (l->row_weight ? ((const real *)l->row_weight)[r] : 1);
     vreal by = splat(step / total);
     for (i = 0; i + LANES <= n; i += LANES) store_real(grad + i, load_real(e + i) * by);
     if (i < n) store_part(grad + i, n - i, load_real(e + i) * by);
     grad[y] -= step;
-    return 1;
+    return total;
+}
+
+/* Rows of up to MODERATE_CLASSES, from r0 up to one that is ignored or needs more care; how many. */
+int64_t FN(moderate_rows)(const fnn_loss *l, int64_t r0, int64_t r1) {
+    int64_t r = r0, done = LANES;
+    int apart = l->grad && l->grad != l->scores;
+    for (; r < r1 && done == LANES; r += done) {
+        real sum[LANES_MOST] ALIGNED, share[LANES_MOST] ALIGNED;
+        store_real(sum, splat(1));
+        store_real(share, splat(1));
+        for (done = 0; done < LANES && r + done < r1 && l->labels[r + done] != l->ignore; done++) {
+            real total = apart ? moderate_row(l, r + done, share + done, 1) : moderate_row(l, r + done, share + done, 0);
+            if (total == 0) break;
+            sum[done] = total;
+        }
+        if (!l->losses) continue;
+        store_real(sum, vlog(load_real(sum) / load_real(share)));
+        const real *weight = l->row_weight ? (const real *)l->row_weight + r : 0;
+        for (int64_t k = 0; k < done; k++) l->losses[r + k] = (double)(weight ? weight[k] : 1) * (double)sum[k];
+    }
+    return r - r0;
 }

@@ -11,6 +11,7 @@
 #define MODERATE_CLASSES 2048 /* at most */
 
 int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows);
-int FN(moderate_row)(const fnn_loss *l, int64_t r);
+int FN(few_softmax)(const fnn_softmax *s, int64_t r0, int64_t n_rows);
+int64_t FN(moderate_rows)(const fnn_loss *l, int64_t r0, int64_t r1);
 
 #endif

@@ -7,9 +7,10 @@
  * (1 - smoothing) t + smoothing / n_classes. q_j z_j counts as 0 where q_j is 0, so that classes may be
  * masked by z_j = -inf. A row without a finite largest logit, or with a NaN, has no softmax.
  *
- * A row that stays in the second-level cache takes three passes over it and one over memory: top,
- * exponentials, gradient; meanwhile the next row is fetched. Longer rows take two passes over memory,
- * the first with a running top (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018).
+ * The top is a running one (Milakov, Gimelshein, "Online normalizer calculation for softmax", 2018): a chunk
+ * of a row is shifted by the largest logit up to its end. A row that stays in the second-level cache keeps
+ * its exponentials where the result will be, and each chunk's shift, so that memory is passed once; the next
+ * chunk is fetched meanwhile. Longer rows take two passes over memory, exponentials afresh in the second.
  * Rows of a few classes, and rows with labels that are not too long, are tried in few.c first.
  *
  * Sums run in real, in the order of the lanes: the same for any number of threads, not for every ISA.
@@ -18,8 +19,9 @@
 #include "few.h"
 #include "softmax.h"
 
-#define CHUNK 4096                                        /* logits that stay in the first-level cache */
+#define CHUNK 2048                                        /* logits that stay in the first-level cache */
 #define CACHED ((int64_t)(512 * 1024 / sizeof(real)))     /* logits that stay in the second-level cache */
+#define CHUNKS (CACHED / CHUNK)
 
 typedef struct {
     real top, sum;
@@ -43,8 +45,8 @@ INLINE real row_exp(const real *z, int64_t n, real top, real *out, const real *n
     int64_t i = 0;
     for (; i + 2 * LANES <= n; i += 2 * LANES) {
         vreal e = exp_nonpositive(load_real(z + i) - shift), f = exp_nonpositive(load_real(z + i + LANES) - shift);
-        if (next) __builtin_prefetch(next + i, 0, 2);
-        if (next) __builtin_prefetch(next + i + LANES, 0, 2);
+        if (next) __builtin_prefetch(next + i, 0, 3);
+        if (next) __builtin_prefetch(next + i + LANES, 0, 3);
         if (out) store_real(out + i, e);
         if (out) store_real(out + i + LANES, f);
         a += e;
@@ -62,8 +64,11 @@ INLINE real row_exp(const real *z, int64_t n, real top, real *out, const real *n
     return lanes_sum(a + e);
 }
 
-static row_sums row_online(const real *z, int64_t n) {
+/* Sum of e^(z - top) over a row. Where it is kept (n <= CACHED, out given) out gets e^(z - shift), with a
+ * shift for each chunk; NaN where the row has no softmax. */
+static row_sums row_softmax(const real *z, int64_t n, real *out, real *shifts, const real *next) {
     row_sums row = {-REAL_INFINITY, 0};
+    real *kept = n <= CACHED ? out : 0;
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t count = n - i < CHUNK ? n - i : CHUNK;
         real top = row_top(z + i, count);
@@ -71,21 +76,20 @@ static row_sums row_online(const real *z, int64_t n) {
             row.sum *= real_exp(row.top - top);
             row.top = top;
         }
-        if (row.top > -REAL_INFINITY) row.sum += row_exp(z + i, count, row.top, 0, 0);
-        for (int64_t k = 0; top == -REAL_INFINITY && k < count; k++)
-            if (z[i + k] != z[i + k]) row.sum = z[i + k];
+        if (kept) shifts[i / CHUNK] = row.top;
+        const real *soon = i + CHUNK < n ? z + i + CHUNK : next;
+        /* A chunk of -inf alone has no top, nor does a NaN: shifted by 0 the one adds 0, the other itself. */
+        row.sum += row_exp(z + i, count, row.top > -REAL_INFINITY ? row.top : 0, kept ? kept + i : 0, soon);
     }
     return row;
 }
 
-/* Top and sum of a row, its exponentials in out if they fit in the cache. */
-static row_sums row_softmax(const real *z, int64_t n, real *out, const real *next) {
-    if (!out || n > CACHED) return row_online(z, n);
-    real top = row_top(z, n);
-    return (row_sums){top, row_exp(z, n, top, out, next)};
+/* What turns an exponential of the chunk with number i, kept or taken afresh, into one shifted by top. */
+INLINE real shift_again(const real *shifts, int64_t i, int64_t n, real top) {
+    return n > CACHED || shifts[i] == top ? 1 : real_exp(shifts[i] - top);
 }
 
-/* e^(z_j - top), from where row_softmax left it or afresh. */
+/* The exponentials that row_softmax kept, or afresh. */
 INLINE vreal exp_again(const real *z, const real *out, int64_t i, int64_t count, int64_t n, real top) {
     const real *from = n > CACHED ? z : out;
     vreal x = load_some(from + i, count, 0);
@@ -94,21 +98,40 @@ INLINE vreal exp_again(const real *z, const real *out, int64_t i, int64_t count,
 
 INLINE int is_proper(row_sums row) { return row.sum > 0 && row.sum < REAL_INFINITY; }
 
-int64_t FN(softmax_rows)(const fnn_softmax *s, int64_t row0, int64_t row1) {
-    int64_t n = s->n_classes, bad = -1;
-    for (int64_t r = row1 - 1; r >= row0; r--) {
-        const real *z = (const real *)s->logits + r * n;
-        real *out = (real *)s->out + r * n;
-        row_sums row = row_softmax(z, n, s->logarithm ? 0 : out, 0);
-        if (!is_proper(row)) bad = r;
-        real log_sum = real_log(row.sum), inverse = 1 / row.sum;
-        for (int64_t i = 0; i < n; i += LANES) {
-            int64_t count = n - i < LANES ? n - i : LANES;
+/* Softmax of one row, or its logarithm; 0 if it has none. */
+static int softmax_row(const fnn_softmax *s, int64_t r) {
+    int64_t n = s->n_classes;
+    const real *z = (const real *)s->logits + r * n;
+    real *out = (real *)s->out + r * n, shifts[CHUNKS];
+    row_sums row = row_softmax(z, n, s->logarithm ? 0 : out, shifts, 0);
+    vreal top = splat(row.top), log_sum = splat(real_log(row.sum));
+    for (int64_t first = 0; first < n; first += CHUNK) {
+        int64_t i = first, end = n - first < CHUNK ? n : first + CHUNK;
+        vreal by = splat(s->logarithm ? 1 : shift_again(shifts, first / CHUNK, n, row.top) / row.sum);
+        if (!s->logarithm && n <= CACHED)
+            for (; i + LANES <= end; i += LANES) store_real(out + i, load_real(out + i) * by);
+        for (; i < end; i += LANES) {
+            int64_t count = end - i < LANES ? end - i : LANES;
             vreal y;
-            if (s->logarithm) y = (load_some(z + i, count, 0) - splat(row.top)) - splat(log_sum);
-            else y = exp_again(z, out, i, count, n, row.top) * splat(inverse);
+            if (s->logarithm) y = (load_some(z + i, count, 0) - top) - log_sum;
+            else y = exp_again(z, out, i, count, n, row.top) * by;
             store_some(out + i, count, y);
         }
+    }
+    return is_proper(row);
+}
+
+int64_t FN(softmax_rows)(const fnn_softmax *s, int64_t row0, int64_t row1) {
+    int64_t r = row0, bad = -1;
+    while (r < row1) {
+        int64_t together = row1 - r < FEW_ROWS ? (row1 - r) / FEW_TOGETHER * FEW_TOGETHER : FEW_ROWS;
+        int few = s->n_classes <= FEW_CLASSES && !s->logarithm && together;
+        if (few && FN(few_softmax)(s, r, together)) {
+            r += together;
+            continue;
+        }
+        for (int64_t end = few ? r + together : row1; r < end; r++)
+            if (!softmax_row(s, r) && bad < 0) bad = r;
     }
     return bad;
 }
@@ -176,22 +199,25 @@ static int general_row(const fnn_loss *l, int64_t r, const real *next) {
     /* In place, the logits are gone after row_softmax: what targets need of them is taken first. */
     real top = t.is_dense && n <= CACHED ? row_top(z, n) : 0, at_label = t.label < 0 ? 0 : z[t.label];
     row_sums q = t.is_dense && n <= CACHED ? target_sums(&t, z, n, top) : (row_sums){0, t.peak};
-    row_sums row = row_softmax(z, n, grad, next);
+    real shifts[CHUNKS];
+    row_sums row = row_softmax(z, n, grad, shifts, next);
     if (t.is_dense && n > CACHED) q = target_sums(&t, z, n, row.top);
     if (!t.is_dense && t.peak != 0) q.top = t.peak * (at_label - row.top);
     if (!is_proper(row) || !(q.sum < REAL_INFINITY)) return 0;
     if (l->losses) l->losses[r] = weight == 0 ? 0 : (double)weight * (double)(q.sum * real_log(row.sum) - q.top);
     if (!grad) return 1;
     real scale = (real)l->scale * weight;
-    vreal by = splat(scale * q.sum / row.sum);
-    int64_t i = 0;
-    if (!t.is_dense && n <= CACHED)
-        for (; i + LANES <= n; i += LANES) store_real(grad + i, load_real(grad + i) * by);
-    for (; i < n; i += LANES) {
-        int64_t count = n - i < LANES ? n - i : LANES;
-        vreal g = exp_again(z, grad, i, count, n, row.top) * by;
-        if (t.is_dense) g -= splat(scale) * dense_at(&t, i, count);
-        store_some(grad + i, count, g);
+    for (int64_t first = 0; first < n; first += CHUNK) {
+        int64_t i = first, end = n - first < CHUNK ? n : first + CHUNK;
+        vreal by = splat(scale * q.sum / row.sum * shift_again(shifts, first / CHUNK, n, row.top));
+        if (!t.is_dense && n <= CACHED)
+            for (; i + LANES <= end; i += LANES) store_real(grad + i, load_real(grad + i) * by);
+        for (; i < end; i += LANES) {
+            int64_t count = end - i < LANES ? end - i : LANES;
+            vreal g = exp_again(z, grad, i, count, n, row.top) * by;
+            if (t.is_dense) g -= splat(scale) * dense_at(&t, i, count);
+            store_some(grad + i, count, g);
+        }
     }
     if (t.peak != 0) grad[t.label] -= scale * t.peak;
     return 1;
@@ -208,10 +234,10 @@ int64_t FN(cross_entropy_rows)(const fnn_loss *l, int64_t row0, int64_t row1) {
             r += together;
             continue;
         }
-        int64_t end = few && together ? r + together : r + 1;
+        int64_t end = few && together ? r + together : row1;
         for (; r < end; r++) {
             const real *next = r + 1 < row1 && n >= CHUNK ? (const real *)l->scores + (r + 1) * l->stride : 0;
-            if (plain && l->labels[r] != l->ignore && FN(moderate_row)(l, r)) continue;
+            if (plain && (r += FN(moderate_rows)(l, r, end)) == end) break;
             if (!general_row(l, r, next) && bad < 0) bad = r;
         }
     }

@@ -37,10 +37,8 @@ INLINE vreal exp_clamped(vreal x) {
 
 INLINE vreal exp_nonpositive(vreal x) { return exp_clamped(max_real(splat(EXP_LEAST), x)); }
 
-/* The same for any x; above EXP_MOST it stays e^EXP_MOST. */
-INLINE vreal exp_moderate(vreal x) {
-    return exp_clamped(min_real(splat(EXP_MOST), max_real(splat(EXP_LEAST), x)));
-}
+/* The same for any x; above -EXP_LEAST, and perhaps for NaN, it stays there: half the greatest number. */
+INLINE vreal exp_moderate(vreal x) { return exp_clamped(limit_size(x, splat(-EXP_LEAST))); }
 
 INLINE real real_exp(real x) { return vexp(splat(x))[0]; }
 INLINE real real_log(real x) { return vlog(splat(x))[0]; }

@@ -198,6 +198,17 @@ INLINE uint64_t at_most_bits(vreal a, vreal b) {
 #endif
 }
 
+/* x, its absolute value at most that of most; of a NaN perhaps most. */
+INLINE vreal limit_size(vreal x, vreal most) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return (vreal)_mm512_range_ps((__m512)x, (__m512)most, 2); /* the smaller size, the sign of x */
+#elif FASTNN_VEC == 64
+    return (vreal)_mm512_range_pd((__m512d)x, (__m512d)most, 2);
+#else
+    return min_real(most, max_real(-most, x));
+#endif
+}
+
 /* The lanes whose bit is set, all ones. */
 INLINE vfix lanes_of(uint32_t bits) {
 #if FASTNN_VEC == 64 && FASTNN_REAL == 32

@@ -211,6 +211,45 @@ def test_softmax_in_place_and_at_large_logits(dtype, n_classes):
 
 
 @DTYPES
+@pytest.mark.parametrize("n_classes", [3, 10, 32])
+def test_softmax_of_short_rows_that_differ_in_size(dtype, n_classes):
+    """Of 64 rows together: all moderate, one of them enormous, one masked in part, one without a softmax."""
+    z, _ = logits(150, n_classes, dtype, 10)
+    near = {"rtol": 100 * eps(dtype), "atol": eps(dtype) ** 2}  # z - top up to 80, rounded
+    assert_allclose(F.softmax(z), reference.softmax(z.astype(np.float64)), **near)
+    z[70], z[100, 1:] = z[70] * 1e4, -np.inf
+    assert_allclose(F.softmax(z), reference.softmax(z.astype(np.float64)), **near)
+    z[101] = np.nan
+    with pytest.raises(ValueError, match="row 101"):
+        F.softmax(z)
+
+
+@DTYPES
+@pytest.mark.parametrize("steps", [(-50, 0, 50, 1e4), (1e4, 50, 0, -50), (-np.inf, 5, -np.inf, 30)])
+def test_long_rows_whose_greatest_logit_comes_late_or_early(dtype, steps):
+    """Such rows go chunk by chunk, each shifted by the greatest logit so far."""
+    z, y = logits(4, 9001, dtype)
+    for k, step in enumerate(steps):
+        z[:, 2300 * k : 2300 * (k + 1)] += step
+    y = z.argmax(axis=1)
+    others = np.arange(9001) != y[:, None]
+    loss, grad = F.cross_entropy(z, y, return_grad=True, reduction="none")
+    expected, slope = reference.cross_entropy(z, np.arange(9001) == y[:, None])
+    near = {"rtol": 150 * eps(dtype), "atol": eps(dtype) ** 2}  # z - top up to 120, rounded
+    assert_allclose(loss, expected, rtol=16 * eps(dtype), atol=16 * eps(dtype))
+    assert_allclose(grad[others], slope[others], **near)
+    assert_allclose(grad, slope, rtol=0, atol=8 * eps(dtype))
+    assert_allclose(F.softmax(z), reference.softmax(z.astype(np.float64)), **near)
+    in_place = z.copy()
+    assert_array_equal(F.softmax(in_place, out=in_place), F.softmax(z))
+    z[2, 9000] = np.nan
+    with pytest.raises(ValueError, match="row 2"):
+        F.cross_entropy(z, y)
+    with pytest.raises(ValueError, match="row 2"):
+        F.softmax(z)
+
+
+@DTYPES
 @pytest.mark.parametrize("name", reference.ACTIVATIONS)
 def test_activations_and_derivatives(dtype, name):
     value, slope = reference.ACTIVATIONS[name]

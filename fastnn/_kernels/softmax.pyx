@@ -22,6 +22,8 @@ from .arrays cimport ceil_div
 
 # Logits of a block: enough for a microsecond or more, few enough to share the rest of a call evenly.
 cdef int64_t BLOCK_LOGITS = 1 << 12
+# Blocks of a call, where that leaves enough for each: of consecutive rows one is fetched beside the other.
+cdef int64_t BLOCKS = 128
 # Logits from which a second thread is worth waking.
 cdef int64_t WORTH_THREADS = 1 << 13
 # Rows of a block are a multiple of this, because short rows are computed so many at a time.
@@ -76,8 +78,8 @@ cdef void *data_of(object array) except? NULL:
     return where
 
 
-cdef int64_t rows_in_block(int64_t n_columns) noexcept nogil:
-    cdef int64_t rows = BLOCK_LOGITS // max(n_columns, 1)
+cdef int64_t rows_in_block(int64_t n_rows, int64_t n_columns) noexcept nogil:
+    cdef int64_t rows = max(BLOCK_LOGITS // max(n_columns, 1), n_rows // BLOCKS)
     return max(1, rows if rows < ROWS_TOGETHER else rows // ROWS_TOGETHER * ROWS_TOGETHER)
 
 
@@ -130,7 +132,7 @@ def loss_of_rows(str kind, scores, grad, labels, targets, class_weight, row_weig
     cdef int64_t n_columns = scores.shape[1]
     t.rooms = rooms_for(scores.dtype)
     t.loss_rows = t.rooms.loss_rows[LOSSES.index(kind)]
-    t.n_rows, t.block = scores.shape[0], rows_in_block(n_columns)
+    t.n_rows, t.block = scores.shape[0], rows_in_block(scores.shape[0], n_columns)
     bad = np.empty(max(ceil_div(t.n_rows, t.block), 1), np.int64)
     t.bad = <int64_t *>data_of(bad)
     t.loss.scores, t.loss.grad = data_of(scores), data_of(grad)
@@ -154,7 +156,7 @@ def softmax_of_rows(logits, out, bint logarithm, int n_threads):
     cdef rows_task t
     t.rooms = rooms_for(logits.dtype)
     t.softmax.n_classes, t.softmax.logarithm = logits.shape[1], logarithm
-    t.n_rows, t.block = logits.shape[0], rows_in_block(logits.shape[1])
+    t.n_rows, t.block = logits.shape[0], rows_in_block(logits.shape[0], logits.shape[1])
     bad = np.empty(max(ceil_div(t.n_rows, t.block), 1), np.int64)
     t.bad = <int64_t *>data_of(bad)
     t.softmax.logits, t.softmax.out = data_of(logits), data_of(out)
