@@ -34,9 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_positive, default=5, help="turns of each party")
     parser.add_argument("--threads", type=_positive, default=2, help="threads of each party")
     parser.add_argument("--tiny", action="store_true", help="smallest sizes: does it run at all?")
-    parser.add_argument(
-        "--data", help=f"MNIST: a directory or an idx file (default: ${MNIST_VARIABLE})"
-    )
+    parser.add_argument("--data", help=f"MNIST: a directory or an idx file (default: ${MNIST_VARIABLE})")
     parser.add_argument("--json", metavar="OUT", help="store the report")
     parser.add_argument("--table", default="bench.cases", help="module that holds CASES")
     parser.add_argument("--compare", nargs=2, metavar=("OLD", "NEW"), help="compare two reports")

@@ -180,8 +180,7 @@ def compare(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, list[str]]:
             lines.append(f"- not the same {field}: medians are not comparable, ratios may be")
     if slower:
         lines.append(
-            f"- {len(slower)} slower by more than {SLOWDOWN - 1:.0%}, ranges apart: "
-            + ", ".join(slower)
+            f"- {len(slower)} slower by more than {SLOWDOWN - 1:.0%}, ranges apart: " + ", ".join(slower)
         )
     else:
         lines.append(f"- nothing slower by more than {SLOWDOWN - 1:.0%} beyond the noise")

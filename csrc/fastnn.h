@@ -372,6 +372,8 @@ typedef struct {
                      const void *b, int64_t ldb, void *c, int64_t ldc))                                   \
     X(void, matmul_add, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_inner,  \
                          const void *b, int64_t ldb, void *c, int64_t ldc))                               \
+    X(void, matmul_inputs, (int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, const void *b, \
+                            int64_t ldb, void *c, int64_t ldc))                                           \
     X(void, transpose, (int64_t m, int64_t n, const void *a, int64_t lda, void *b, int64_t ldb))          \
     X(void, count_overlaps, (const uint64_t *patterns, int64_t n_patterns, const uint64_t *states,        \
                              int64_t words, int64_t n_units, int64_t lane, fnn_probes *p))                \

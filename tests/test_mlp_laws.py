@@ -163,6 +163,28 @@ def test_forward_pass_is_the_formula():
         assert_allclose(model.predict_proba(X)[:, 1], expit(z), atol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_out", [64, 100, 300])
+@pytest.mark.parametrize("n_rows", [24, 64, 500])
+def test_zeros_that_rows_share_change_nothing(dtype, n_out, n_rows):
+    """Steps in which neighbouring rows are zero are left out; dense rows in front switch that off."""
+    rng = np.random.default_rng(n_out + n_rows)
+    X = np.maximum(rng.normal(size=(n_rows, 333)), 0).astype(dtype)
+    X[:, rng.random(333) < 0.6] = 0
+    X[n_rows // 2] = 0  # a row, and perhaps the rest of its block, without any step
+    X[: n_rows // 3, 60:200] = 0  # strips without any step
+    W = rng.normal(size=(333, n_out)).astype(dtype)
+    zeros = np.zeros(n_out, dtype)
+
+    def forward(rows):
+        return predict(rows, [W], [zeros], "identity", 0.0, 2)[0]
+
+    found = forward(X)
+    assert_allclose(found, X.astype(float) @ W.astype(float), rtol=0, atol=300 * np.finfo(dtype).eps)
+    dense = rng.normal(size=(6, 333)).astype(dtype)
+    assert_array_equal(forward(np.concatenate([dense, X]))[6:], found)
+
+
 # --- Boolean functions ----------------------------------------------------------------------------
 
 

@@ -320,6 +320,8 @@ cdef extern from "fastnn.h" nogil:
                               void *, int64_t) noexcept nogil
         void (*matmul_add)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
                             void *, int64_t) noexcept nogil
+        void (*matmul_inputs)(int64_t, int64_t, int64_t, const void *, int64_t, const void *, int64_t, void *,
+                              int64_t) noexcept nogil
         void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil
         void (*count_overlaps)(const uint64_t *, int64_t, const uint64_t *, int64_t, int64_t, int64_t,
                                fnn_probes *) noexcept nogil

@@ -42,7 +42,7 @@ cdef int64_t MOST_PARTS = 16
 cdef int64_t PART_ROWS = 256  # at least, or it is not worth a gradient of its own
 cdef int64_t SLAB_BYTES = 1 << 18
 cdef int64_t SLAB_ROWS = 128
-cdef int64_t FETCH_ROWS = 8  # of the next slab, while as many of this one are multiplied
+cdef int64_t FETCH_ROWS = 12  # of the next slab, while as many of this one are multiplied
 cdef int64_t SMALL_WIDE = 64  # columns of scores up to which products stay out of BLAS
 cdef int64_t ROUND_WORK = 1 << 24  # multiply-adds of a part between two looks at Ctrl-C
 cdef int64_t SUMS = 4096  # numbers of the gradients that are added up at a time
@@ -86,7 +86,7 @@ cdef void scores(const rows_pass *p, int64_t row0, int64_t rows, char *z) noexce
             some = min(FETCH_ROWS, rows - done)
             p.rooms.fetch(x + (done + rows) * stride, some * stride)
             p.rooms.matmul(some, p.wide, p.n_features, x + done * stride, p.source.stride, 1, p.W, p.wide,
-                                  z + done * p.wide * p.bytes, p.wide)
+                           z + done * p.wide * p.bytes, p.wide)
             done += some
     else:
         gemm(p.bytes, False, False, rows, p.wide, p.n_features, 1.0, x, p.source.stride, p.W, p.wide, 0.0, z, p.wide)

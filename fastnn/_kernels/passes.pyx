@@ -43,7 +43,7 @@ cdef void forward_from(const fnn_rooms *rooms, dense_layer *layer, const char *b
     cdef char *values = layer.values + (row0 * layer.stride + col0) * width
     cdef const char *weights = <const char *>layer.weights.weights + col0 * width
     if layer.packed:
-        rooms.matmul(row1 - row0, col1 - col0, layer.n_in, below, stride_in, 1, weights, step, values, layer.stride)
+        rooms.matmul_inputs(row1 - row0, col1 - col0, layer.n_in, below, stride_in, weights, step, values, layer.stride)
     else:
         gemm(width, False, False, row1 - row0, col1 - col0, layer.n_in, 1.0, below, stride_in, weights, step, 0.0,
              values, layer.stride)
