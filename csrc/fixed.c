@@ -65,9 +65,10 @@ void FN(quantise_block)(const void *w, int64_t stride, int64_t n_rows, int64_t n
     turn_block(&at, (const fix(*)[TILE])buffer);
 }
 
-INLINE vfix panel_sum(const fix *panel, int64_t row0, int64_t row1, int c) {
-    vfix sum = splat_fix(0);
-    for (int64_t r = row0; r < row1; r++) sum += load_fix(panel + r * TILE + c);
+/* Of a model that diverges numbers lie beyond a fix, anywhere: their sum wraps around, until that is noticed. */
+INLINE vufix panel_sum(const fix *panel, int64_t row0, int64_t row1, int c) {
+    vufix sum = (vufix)splat_fix(0);
+    for (int64_t r = row0; r < row1; r++) sum += (vufix)load_fix(panel + r * TILE + c);
     return sum;
 }
 
@@ -77,7 +78,7 @@ void FN(panel_sums)(const void *panels, int64_t n_rows, int64_t row0, int64_t ro
                     void *out) {
     const fix *panel = (const fix *)panels + tile * n_rows * TILE;
     for (int c = 0; c < TILE; c += LANES)
-        store_fix((fix *)out + tile * TILE + c, panel_sum(panel, row0, row1, c) * (fix)times);
+        store_fix((fix *)out + tile * TILE + c, (vfix)(panel_sum(panel, row0, row1, c) * (ufix)times));
 }
 
 /* The same as numbers: out double (n_tiles, TILE) = unit * sum. */
@@ -85,7 +86,7 @@ void FN(panel_means)(const void *panels, int64_t n_rows, int64_t row0, int64_t r
                      double *out) {
     const fix *panel = (const fix *)panels + tile * n_rows * TILE;
     for (int c = 0; c < TILE; c += LANES) {
-        vfix sum = panel_sum(panel, row0, row1, c);
+        vfix sum = (vfix)panel_sum(panel, row0, row1, c);
         for (int l = 0; l < LANES; l++) out[tile * TILE + c + l] = unit * (double)sum[l];
     }
 }
