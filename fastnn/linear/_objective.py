@@ -14,6 +14,9 @@ from sklearn.utils.optimize import _check_optimize_result, _newton_cg
 from fastnn._kernels.gram import gram
 from fastnn._kernels.linear import RowLoss
 from fastnn.exceptions import DivergenceError
+from fastnn.linear._coordinates import Coordinates, pay
+
+PLAIN_STEPS = 20  # of L-BFGS, enough where all directions curve alike
 
 
 def readable_rows(X):
@@ -106,6 +109,15 @@ class Objective:
         H[np.arange(penalised), np.arange(penalised)] += self.l2
         return H
 
+    def product_hessian(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of several scores, matrices by features and by classes whose product comes near the Hessian without
+        penalty: mean xx' and mean diag(p) - pp', p the shares at linearize()'s coefficients."""
+        shares = self.rows.curvature().astype(np.float64)
+        weights = np.ones(len(shares)) if self.weights is None else self.weights.astype(np.float64)
+        weighted = shares * (weights / self.total)[:, None]
+        classes = np.diag(weighted.sum(axis=0)) - weighted.T @ shares
+        return self._weighted_gram(None, weights), classes
+
     def _weighted_gram(self, columns, weights):
         root = np.sqrt(np.maximum(weights, 0) / self.total)
         n = self.X.shape[1] if columns is None else len(columns)
@@ -125,23 +137,59 @@ def check_finite(coef, what: str) -> None:
 
 
 def run_lbfgs(objective, coef, *, max_iter, tol, iprint, callback=None, advice=None):
-    """SciPy's L-BFGS-B under scikit-learn's stopping rules; (coefficients, iterations)."""
+    """SciPy's L-BFGS-B under scikit-learn's stopping rules; (coefficients, iterations).
+
+    Where PLAIN_STEPS did not do, it goes on in coordinates of like curvature, if these pay.
+    """
+    options = {
+        "maxls": 50,
+        "ftol": 64 * np.finfo(float).eps,
+        **_get_additional_lbfgs_options_dict("iprint", iprint),
+    }
+    first = min(max_iter, PLAIN_STEPS) if pay(objective) else max_iter
     result = minimize(
         objective.loss_gradient,
         coef,
         method="L-BFGS-B",
         jac=True,
-        options={
-            "maxiter": max_iter,
-            "maxls": 50,
-            "gtol": tol,
-            "ftol": 64 * np.finfo(float).eps,
-            **_get_additional_lbfgs_options_dict("iprint", iprint),
-        },
+        options={"maxiter": first, "gtol": tol, **options},
         callback=callback,
     )
+    if result.status == 1 and first < max_iter and np.isfinite(result.fun):
+        result = _go_on(objective, result, max_iter - first, tol, options, callback)
     n_iter = _check_optimize_result("lbfgs", result, max_iter, extra_warning_msg=advice)
     return result.x, n_iter
+
+
+def _go_on(objective, before, max_iter, tol, options, callback):
+    """The rest of a descent, in coordinates about where it is; the rules stay those of coefficients."""
+    space = Coordinates(objective, before.x)
+    gradient = None
+
+    def value_gradient(z):
+        nonlocal gradient
+        value, gradient = objective.loss_gradient(space.outward(z))
+        return value, space.gradient(gradient)
+
+    def after_step(z):
+        """L-BFGS looked at z last."""
+        if callback is not None:
+            callback(space.outward(z))
+        if np.abs(gradient).max() <= tol:
+            raise StopIteration
+
+    result = minimize(
+        value_gradient,
+        space.inward(before.x),
+        method="L-BFGS-B",
+        jac=True,
+        options={"maxiter": max_iter, "gtol": 0, **options},
+        callback=after_step,
+    )
+    result.x, result.nit = space.outward(result.x), result.nit + before.nit
+    if np.abs(gradient).max() <= tol:
+        result.status = 0
+    return result
 
 
 def run_newton_cg(objective, coef, *, max_iter, tol, verbose):

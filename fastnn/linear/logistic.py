@@ -53,6 +53,10 @@ class LogisticRegression(Savable, _Theirs):
     same, stopping rules included. A solver that fastnn does not serve ("liblinear", "sag", "saga") is
     scikit-learn's, with a line in the log "fastnn".
 
+    Features need no scaling: where 20 steps of "lbfgs" did not do, and there are 1,000 rows or more, four for
+    each feature, and no more than 1,000 features, it goes on in coordinates in which the objective curves
+    alike in all directions. Tens of steps are left of hundreds, towards the same optimum.
+
     Parameters
     ----------
     penalty : {"l1", "l2", "elasticnet", None}, default="deprecated"

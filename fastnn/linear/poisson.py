@@ -35,6 +35,7 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
     alpha : float, default=1.0
     fit_intercept : bool, default=True
     solver : {"lbfgs", "newton-cholesky"}, default="lbfgs"
+        "lbfgs" goes on, as `LogisticRegression`'s does, where 20 steps did not do.
     max_iter : int, default=100
     tol : float, default=1e-4
         The slope of the objective at which to stop.
