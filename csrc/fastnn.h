@@ -167,7 +167,7 @@ typedef struct {
     const double *shift, *root; /* (n_columns), (n_rows) or NULL */
     const void *y; /* real (n_rows), if extra is 2 */
     double y_shift;
-    int64_t n_columns, extra;
+    int64_t n_columns, extra, stride;
 } fnn_design;
 
 /* Patterns that a Hopfield network remembers, bit = 1 for +1. */

@@ -155,8 +155,8 @@ void FN(gather_reals)(const fnn_source *s, int64_t row, void *out); /* gather.c 
 /* Rows row0 .. row1 of the design as double, (rows, n_columns + extra): chosen columns (all if NULL) less
  * their shift, then 1, then y less its shift, each row times the root of its weight; extra: 0, 1 or 2. */
 void FN(design_rows)(const fnn_source *s, int64_t row0, int64_t row1, const fnn_design *d, void *scratch, double *out) {
-    int64_t n = d->n_columns, wide = n + d->extra;
-    for (int64_t r = row0; r < row1; r++, out += wide) {
+    int64_t n = d->n_columns;
+    for (int64_t r = row0; r < row1; r++, out += d->stride) {
         const real *x = (const real *)s->data + r * s->stride;
         double root = d->root ? d->root[r] : 1;
         if (s->indptr) FN(gather_reals)(s, r, scratch), x = scratch;

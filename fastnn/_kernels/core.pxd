@@ -159,7 +159,7 @@ cdef extern from "fastnn.h" nogil:
         const double *root
         const void *y
         double y_shift
-        int64_t n_columns, extra
+        int64_t n_columns, extra, stride
 
     ctypedef struct fnn_memory:
         const uint64_t *sites
