@@ -136,7 +136,8 @@ int64_t FN(moderate_rows)(const fnn_loss *l, int64_t r0, int64_t r1) {
         store_real(sum, splat(1));
         store_real(share, splat(1));
         for (done = 0; done < LANES && r + done < r1 && l->labels[r + done] != l->ignore; done++) {
-            real total = apart ? moderate_row(l, r + done, share + done, 1) : moderate_row(l, r + done, share + done, 0);
+            int64_t row = r + done;
+            real total = apart ? moderate_row(l, row, share + done, 1) : moderate_row(l, row, share + done, 0);
             if (total == 0) break;
             sum[done] = total;
         }

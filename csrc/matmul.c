@@ -22,6 +22,16 @@
 #define SKIP_BLOCKS 32  /* of ROWS rows, whose zeros are known at a time */
 #define INNER 64                           /* rows of a strip of B, which stay in the first-level cache beside A */
 
+INLINE void store_block(int rows, int vectors, vreal sum[MORE_ROWS][4], real *c, int64_t ldc, int64_t add) {
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) {
+            real *to = c + i * ldc + v * LANES;
+            store_real(to, add ? load_real(to) + sum[i][v] : sum[i][v]);
+        }
+}
+
 /* A value that compilers keep as it is, instead of one for every sum of it and a multiple of a stride. */
 #define KEEP(value) __asm__("" : "+r"(value))
 
@@ -49,13 +59,7 @@ INLINE void block(int rows, int vectors, int64_t k, const real *a, int64_t a_row
             for (int v = 0; v < vectors; v++) sum[i][v] = fma_real(x, load_real(b + v * LANES), sum[i][v]);
             if (i % apart == apart - 1) row[i / apart] += a_inner;
         }
-#pragma GCC unroll 12
-    for (int i = 0; i < rows; i++)
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) {
-            real *to = c + i * ldc + v * LANES;
-            store_real(to, add ? load_real(to) + sum[i][v] : sum[i][v]);
-        }
+    store_block(rows, vectors, sum, c, ldc, add);
 }
 
 #define BLOCKS(rows)               \
@@ -88,7 +92,7 @@ static void strips(int64_t m, int64_t width, int64_t k, const real *a, int64_t a
 /* The same for ROWS rows and steps of which only some count. */
 INLINE void skipping_block(int vectors, const uint8_t *steps, int64_t n_steps, const real *a, int64_t a_row,
                            const real *b, int64_t ldb, real *c, int64_t ldc, int64_t add) {
-    vreal sum[ROWS][4];
+    vreal sum[MORE_ROWS][4];
 #pragma GCC unroll 8
     for (int i = 0; i < ROWS; i++)
 #pragma GCC unroll 8
@@ -101,13 +105,7 @@ INLINE void skipping_block(int vectors, const uint8_t *steps, int64_t n_steps, c
             for (int v = 0; v < vectors; v++)
                 sum[i][v] = fma_real(splat(x[i * a_row]), load_real(row + v * LANES), sum[i][v]);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < ROWS; i++)
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) {
-            real *to = c + i * ldc + v * LANES;
-            store_real(to, add ? load_real(to) + sum[i][v] : sum[i][v]);
-        }
+    store_block(ROWS, vectors, sum, c, ldc, add);
 }
 
 /* Steps, of INNER at most, at which ROWS rows of A are not all zero; how many. */

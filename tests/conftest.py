@@ -1,6 +1,11 @@
 """What every test may count on."""
 
+import os
 import signal
+
+# Whoever has the benchmarks' data at hand tests with the generated ones all the same.
+for name in [name for name in os.environ if name.startswith("FASTNN_BENCH_")]:
+    del os.environ[name]
 
 
 def pytest_configure():
