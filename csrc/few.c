@@ -15,11 +15,12 @@
 #define MOST_SUM REAL_C(0x1p60)
 #define LEAST_SUM REAL_C(0x1p-40)
 #define LEAST_SHARE REAL_C(0x1p-60)
+#define LEAST_SUM_OF_SHARES REAL_C(0x1p-4)
 #define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 
-/* e^z of contiguous rows, and the sum of each. Returns whether no sum comes near the end of the range, where
- * digits are lost. */
-static int few_sums(const real *z, int64_t n, int64_t n_rows, real *e, real *sum) {
+/* e^z of contiguous rows, and the sum of each. Returns whether no sum is less than lowest or comes near the end
+ * of the range, where digits are lost. */
+static int few_sums(const real *z, int64_t n, int64_t n_rows, real lowest, real *e, real *sum) {
     int64_t whole = (n - 1) / LANES * LANES;
     fix kept[LANES_MOST];
     for (int64_t i = 0; i < n * n_rows; i += LANES) store_real(e + i, exp_moderate(load_real(z + i)));
@@ -40,7 +41,7 @@ static int few_sums(const real *z, int64_t n, int64_t n_rows, real *e, real *sum
         least = min_real(sums, least);
         doubt += sums - sums;
     }
-    return lanes_sum(doubt) == 0 && lanes_max(most) < MOST_SUM && lanes_min(least) > LEAST_SUM;
+    return lanes_sum(doubt) == 0 && lanes_max(most) < MOST_SUM && lanes_min(least) > lowest;
 }
 
 /* Of each row the label's share of e; returns whether none of them is next to nothing. */
@@ -66,7 +67,7 @@ static void few_scaled(const real *e, int64_t n, int64_t n_rows, const real *by,
 int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows) {
     int64_t n = l->n_classes;
     real e[FEW_ROWS * FEW_CLASSES + 64], share[FEW_ROWS], sum[FEW_ROWS], by[FEW_ROWS] = {0};
-    if (!few_sums((const real *)l->scores + r0 * n, n, n_rows, e, sum)) return 0;
+    if (!few_sums((const real *)l->scores + r0 * n, n, n_rows, LEAST_SUM, e, sum)) return 0;
     if (!few_shares(l, r0, n_rows, e, share)) return 0;
     for (int64_t r = 0; r < n_rows; r += LANES) {
         vreal weight = l->row_weight ? load_real((const real *)l->row_weight + r0 + r) : splat(1);
@@ -84,11 +85,11 @@ int FN(few_classes)(const fnn_loss *l, int64_t r0, int64_t n_rows) {
     return 1;
 }
 
-/* Softmax of as many rows, on the same condition. */
+/* Softmax of as many rows. Where sums are not small, no share that is a number gets lost as an e^z too small. */
 int FN(few_softmax)(const fnn_softmax *s, int64_t r0, int64_t n_rows) {
     int64_t n = s->n_classes;
     real e[FEW_ROWS * FEW_CLASSES + 64], sum[FEW_ROWS];
-    if (!few_sums((const real *)s->logits + r0 * n, n, n_rows, e, sum)) return 0;
+    if (!few_sums((const real *)s->logits + r0 * n, n, n_rows, LEAST_SUM_OF_SHARES, e, sum)) return 0;
     for (int64_t r = 0; r < n_rows; r += LANES) store_real(sum + r, splat(1) / load_real(sum + r));
     few_scaled(e, n, n_rows, sum, (real *)s->out + r0 * n);
     return 1;
