@@ -18,13 +18,13 @@ _WASTE = 1.02
 
 
 def integer_form(weights, bias):
-    """(unit, couplings, biases) with int64 numbers that times the unit are the given ones, or None.
+    """(unit, couplings, biases) with integers that times the unit are the given ones, or None.
 
     The unit is the greatest common divisor, of numbers that are integers in steps of a power of two, or
     of the smallest number among them; equality is up to rounding of the last digits.
     """
-    values = np.concatenate([weights.data, bias])
-    used = np.unique(abs(values[values != 0]))
+    used = np.union1d(np.unique(abs(weights.data)), abs(bias))
+    used = used[used > 0]
     if used.size == 0:
         return 1.0, np.zeros(weights.nnz, np.int64), np.zeros(bias.size, np.int64)
     _, exponent = np.frexp(used[0])
@@ -36,8 +36,9 @@ def integer_form(weights, bias):
         if (abs(ratio - whole) <= 4 * np.finfo(float).eps * ratio).all():
             divisor = np.gcd.reduce(whole.astype(np.int64))
             unit = step * divisor
-            as_int = [np.rint(x / unit).astype(np.int64) for x in (weights.data, bias)]
-            return float(unit), *as_int
+            narrow = np.int32 if whole[-1] < 2**31 else np.int64
+            couplings = np.rint(weights.data / unit).astype(narrow)
+            return float(unit), couplings, np.rint(bias / unit).astype(np.int64)
     return None
 
 
@@ -63,21 +64,25 @@ class BitGroups:
             raise ValueError("kernel 'bits' needs couplings and biases that are multiples of one number")
         self.unit, couplings, biases = integers
         self.heat_bath = heat_bath
-        indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32)
-        size = abs(couplings)
-        self.n_levels = int(size.max(initial=1)).bit_length()
-        total = _row_sums(size, indptr)
+        indptr, indices = weights.indptr.astype(np.int64), weights.indices.astype(np.int32, copy=False)
+        self.n_levels = int(abs(couplings).max(initial=1)).bit_length()
+        total = _row_sums(abs(couplings), indptr)
         reach = (total + abs(biases)).max(initial=0) // 2 + 2  # bound of |x|
         planes = int(reach).bit_length() + 1
         if self.n_levels > LIMITS["levels"] or planes > (
             _HEAT_BATH_PLANES if heat_bath else LIMITS["planes"]
         ):
             raise ValueError("kernel 'bits' needs smaller couplings: their sums have too many digits")
+        self._arrange(indptr, indices, total, biases, held, order, planes)
+        self._neighbours(indptr, indices, couplings, len(total))
+
+    def _arrange(self, indptr, indices, total, biases, held, order, planes):
+        """Stages of a sweep, and groups in them."""
         movers = np.flatnonzero(~held)
         stage = stages_of(indptr, indices, held, order != "sequential")[movers]
         least = (biases - total)[movers]  # h with every partner against it
         odd = least & 1
-        constant = (least - odd) // 2 - (0 if heat_bath else 1 - odd)
+        constant = (least - odd) // 2 - (0 if self.heat_bath else 1 - odd)
         width = np.diff(indptr)[movers]
         spans = self._planes(constant, total[movers], odd, planes)
         by = np.lexsort((-width, odd, spans, stage))
@@ -90,7 +95,6 @@ class BitGroups:
         if most > 1 and widest <= _RUN and starts.size > _WASTE * -(-movers.size // most):
             by, starts = self._packed(indptr, indices, movers, stage, odd, width, most)
         self._group(movers[by], starts, odd[by], spans[by], constant[by], len(total))
-        self._neighbours(indptr, indices, couplings, len(total))
 
     def _planes(self, constant, total, odd, most):
         """Planes of each spin's sum x, sign included: constant <= x <= constant + total + 1 - odd."""
@@ -134,14 +138,15 @@ class BitGroups:
     def _neighbours(self, indptr, indices, couplings, n):
         """Slots: for each plane, as many as the member with the most couplings of that bit has."""
         members, size = self.groups["members"], abs(couplings)
-        row = np.repeat(np.arange(n), np.diff(indptr))
+        row = np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr))
         levels = []
         for level in range(self.n_levels):
-            chosen = np.flatnonzero(size >> level & 1)
+            chosen = np.flatnonzero(size >> level & 1).astype(row.dtype if size.size < 2**31 else np.int64)
             counts = np.bincount(row[chosen], minlength=n)
             starts = np.cumsum(counts) - counts
             self.groups["widths"][:, level] = counts[members].max(axis=1, initial=0)
             levels.append((chosen, counts, starts))
+        del row, size  # memory is what limits the greatest models
         widths = self.groups["widths"].astype(np.int64)
         first = (np.cumsum(widths) - widths.ravel()).reshape(widths.shape)
         self.groups["slot"] = first[:, 0]

@@ -187,7 +187,7 @@ def _row_sums(values, indptr):
 def pairs_of(model) -> Pairs:
     """The model's pairs, each once, for energies (without the offset) in its own domain."""
     rows = model.rows
-    row = np.repeat(np.arange(model.n), np.diff(rows.indptr))
+    row = np.repeat(np.arange(model.n, dtype=np.int32), np.diff(rows.indptr))
     below = rows.indices < row
     indices, weights = rows.indices[below].astype(np.int32), rows.data[below]
     indptr = np.concatenate([[0], np.cumsum(np.bincount(row[below], minlength=model.n))])

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import issparse
 from sklearn.linear_model._glm._newton_solver import NewtonCholeskySolver
+from sklearn.utils import assert_all_finite
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result, _newton_cg
 
@@ -43,6 +44,18 @@ class Objective:
         self.total = float(X.shape[0] if weights is None else weights.sum(dtype=np.float64))
         self.size = (X.shape[1] + fit_intercept) * n_scores
         self.base_loss = SimpleNamespace(is_multiclass=n_scores > 1, n_classes=n_scores)
+        self._known = None
+
+    def begin(self, coef, estimator_name: str) -> None:
+        """Evaluate where a descent begins, which it will not do again; ValueError unless X is finite.
+
+        A NaN or infinite number in X has no loss: looking for one beforehand would take a pass of its own.
+        """
+        self._known = None
+        known = self.loss_gradient(coef)
+        if not np.isfinite(known[0]):
+            assert_all_finite(self.X, estimator_name=estimator_name, input_name="X")
+        self._known = np.array(coef), known
 
     def matrix(self, coef) -> np.ndarray:
         """The coefficients as (n_features + 1, n_scores)."""
@@ -58,6 +71,8 @@ class Objective:
 
     def loss_gradient(self, coef, *_, **__):
         """(value, gradient)"""
+        if self._known is not None and np.array_equal(coef, self._known[0]):
+            return self._known[1][0], self._known[1][1].copy()
         W = self.matrix(coef)
         return self._complete(W, *self.rows.loss_gradient(W))
 

@@ -120,7 +120,14 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
             return super().fit(X, y, sample_weight)
         with features_kept_on_error(self):
             X, y = validate_data(
-                self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C", y_numeric=True
+                self,
+                X,
+                y,
+                accept_sparse="csr",
+                dtype=[np.float64, np.float32],
+                order="C",
+                y_numeric=True,
+                ensure_all_finite=False,
             )
             X, y = readable_rows(X), np.ascontiguousarray(y, X.dtype)
             self._base_loss = self._get_loss()
@@ -131,7 +138,6 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
             weights = check_weights(sample_weight, X)
             shift = check_offset(X.shape[0], X.dtype, "log", offset, exposure)
             coef = self._start(X, y, weights, shift)
-        with single_threaded_blas():
             objective = Objective(
                 X,
                 "power",
@@ -143,6 +149,9 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
                 l2=self.alpha,
                 n_threads=check_n_threads(self.n_threads),
             )
+            with single_threaded_blas():
+                objective.begin(coef, type(self).__name__)
+        with single_threaded_blas():
             common = {"max_iter": self.max_iter, "tol": self.tol}
             if self.solver == "lbfgs":
                 coef, self.n_iter_ = run_lbfgs(objective, coef, iprint=self.verbose - 1, **common)
