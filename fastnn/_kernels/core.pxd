@@ -317,9 +317,9 @@ cdef extern from "fastnn.h" nogil:
                           int64_t) noexcept nogil
         int64_t (*all_finite)(const void *, int64_t) noexcept nogil
         void (*matmul)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
-                              void *, int64_t) noexcept nogil
+                       void *, int64_t) noexcept nogil
         void (*matmul_add)(int64_t, int64_t, int64_t, const void *, int64_t, int64_t, const void *, int64_t,
-                            void *, int64_t) noexcept nogil
+                           void *, int64_t) noexcept nogil
         void (*matmul_inputs)(int64_t, int64_t, int64_t, const void *, int64_t, const void *, int64_t, void *,
                               int64_t) noexcept nogil
         void (*transpose)(int64_t, int64_t, const void *, int64_t, void *, int64_t) noexcept nogil
