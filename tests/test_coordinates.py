@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression as Theirs
 
 import fastnn
 from fastnn._threads import single_threaded_blas
-from fastnn.linear._coordinates import FEWEST_ROWS, MOST_FEATURES, Coordinates, pay
+from fastnn.linear._coordinates import FEWEST_ROWS, MOST_FEATURES, Coordinates, coordinates_of, pay
 from fastnn.linear._objective import PLAIN_STEPS, Objective, run_lbfgs
 
 N, D = 3000, 12
@@ -172,3 +172,26 @@ def test_few_rows_and_many_features_go_scikit_learns_way():
         other = Theirs(max_iter=40).fit(rows, y)
     assert own.n_iter_[0] == other.n_iter_[0] == 40
     assert_allclose(own.coef_, other.coef_, rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.parametrize("K", [1, 4])
+def test_where_nothing_curves_or_numbers_end_there_are_no_coordinates(K):
+    with single_threaded_blas():
+        assert coordinates_of(objective(K), np.zeros(objective(K).size)) is not None
+        saturated = np.full(objective(K).size, 1e4) * np.resize([1.0, 0, 0, 0][:K], objective(K).size)
+        assert coordinates_of(objective(K, l2=0.0), saturated) is None
+        of = objective(K, X=1e160 * EVEN)
+        assert coordinates_of(of, np.zeros(of.size)) is None
+
+
+def test_a_start_without_curvature_is_left_by_plain_steps():
+    """Every row's share is 1 to the last digit there, and wrong for most of them."""
+    with single_threaded_blas():
+        of = objective(1, l2=0.0, X=np.ones((N, 1)))
+        start = np.array([400.0, 400.0])
+        assert coordinates_of(of, start) is None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            coef, _ = run_lbfgs(of, start, max_iter=200, tol=1e-8, iprint=-1)
+    assert np.isfinite(coef).all()
+    assert coef.sum() == pytest.approx(np.log(1 / np.mean(CLASSES <= 1) - 1), abs=1e-6)

@@ -50,6 +50,16 @@ class Coordinates:
         return ((self.V.T @ G @ self.U) / self.spread).ravel()
 
 
+def coordinates_of(objective, coef) -> Coordinates | None:
+    """About these coefficients; None where the objective does not curve, or beyond the range of numbers."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        try:
+            space = Coordinates(objective, coef)
+        except np.linalg.LinAlgError:
+            return None
+    return space if (space.spread > 0).all() and np.isfinite(space.spread).all() else None
+
+
 def pay(objective) -> bool:
     """Whether finding coordinates costs less than the steps they may save."""
     n, p = objective.X.shape

@@ -15,7 +15,7 @@ from sklearn.utils.optimize import _check_optimize_result, _newton_cg
 from fastnn._kernels.gram import gram
 from fastnn._kernels.linear import RowLoss
 from fastnn.exceptions import DivergenceError
-from fastnn.linear._coordinates import Coordinates, pay
+from fastnn.linear._coordinates import coordinates_of, pay
 
 PLAIN_STEPS = 20  # of L-BFGS, enough where all directions curve alike
 
@@ -51,7 +51,6 @@ class Objective:
 
         A NaN or infinite number in X has no loss: looking for one beforehand would take a pass of its own.
         """
-        self._known = None
         known = self.loss_gradient(coef)
         if not np.isfinite(known[0]):
             assert_all_finite(self.X, estimator_name=estimator_name, input_name="X")
@@ -162,23 +161,32 @@ def run_lbfgs(objective, coef, *, max_iter, tol, iprint, callback=None, advice=N
         **_get_additional_lbfgs_options_dict("iprint", iprint),
     }
     first = min(max_iter, PLAIN_STEPS) if pay(objective) else max_iter
-    result = minimize(
-        objective.loss_gradient,
-        coef,
-        method="L-BFGS-B",
-        jac=True,
-        options={"maxiter": first, "gtol": tol, **options},
-        callback=callback,
-    )
-    if result.status == 1 and first < max_iter and np.isfinite(result.fun):
-        result = _go_on(objective, result, max_iter - first, tol, options, callback)
+    result = _descend(objective.loss_gradient, coef, first, tol, options, callback)
+    if result.status == 1 and first < max_iter:
+        before, left = result.nit, max_iter - first
+        space = coordinates_of(objective, result.x)
+        if space is None:
+            result = _descend(objective.loss_gradient, result.x, left, tol, options, callback)
+        else:
+            result = _descend_in(space, objective, result.x, left, tol, options, callback)
+        result.nit += before
     n_iter = _check_optimize_result("lbfgs", result, max_iter, extra_warning_msg=advice)
     return result.x, n_iter
 
 
-def _go_on(objective, before, max_iter, tol, options, callback):
-    """The rest of a descent, in coordinates about where it is; the rules stay those of coefficients."""
-    space = Coordinates(objective, before.x)
+def _descend(function, start, max_iter, gtol, options, callback):
+    return minimize(
+        function,
+        start,
+        method="L-BFGS-B",
+        jac=True,
+        options={"maxiter": max_iter, "gtol": gtol, **options},
+        callback=callback,
+    )
+
+
+def _descend_in(space, objective, coef, max_iter, tol, options, callback):
+    """_descend() in other coordinates; tol and the callback are about coefficients all the same."""
     gradient = None
 
     def value_gradient(z):
@@ -193,15 +201,8 @@ def _go_on(objective, before, max_iter, tol, options, callback):
         if np.abs(gradient).max() <= tol:
             raise StopIteration
 
-    result = minimize(
-        value_gradient,
-        space.inward(before.x),
-        method="L-BFGS-B",
-        jac=True,
-        options={"maxiter": max_iter, "gtol": 0, **options},
-        callback=after_step,
-    )
-    result.x, result.nit = space.outward(result.x), result.nit + before.nit
+    result = _descend(value_gradient, space.inward(coef), max_iter, 0, options, after_step)
+    result.x = space.outward(result.x)
     if np.abs(gradient).max() <= tol:
         result.status = 0
     return result
