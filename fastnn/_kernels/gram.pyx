@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from libc.stdint cimport int64_t
+
 from .core cimport (
     FNN_TILE,
     fnn_design,
@@ -22,14 +23,13 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .arrays cimport address, aligned, ceil_div, threads_worth
+from .arrays cimport address, aligned, ceil_div, row_stride, threads_worth
 from .source cimport Source
 
 cdef int64_t MOST_PARTS = 8
 cdef int64_t PART_BYTES = 1 << 27  # of the parts' matrices, if there are more than two
 cdef int64_t SLAB_VALUES = 1 << 16
 cdef int64_t STRIP = 32  # columns of the matrix
-cdef int64_t CROWDED = 256  # numbers: rows so far apart, or a multiple, meet in few sets of the cache
 cdef int64_t ROUND_WORK = 1 << 25  # multiply-adds of a part between two looks at Ctrl-C
 
 
@@ -102,9 +102,7 @@ def gram(X, columns, root, shift, y, double y_shift, bint intercept, int n_threa
     t.design.y = address(y) if y is not None else NULL
     t.design.n_columns, t.design.extra = n_columns, <int64_t>intercept + (y is not None)
     t.size = n_columns + t.design.extra
-    t.stride = ceil_div(t.size, 16) * 16
-    t.stride += 16 if t.stride % CROWDED == 0 else 0
-    t.design.stride = t.stride
+    t.stride = t.design.stride = row_stride(t.size, 16)
     t.slab = max(16, min(1024, SLAB_VALUES // max(t.size, 1)))
     t.parts = max(1, min(max(2, min(MOST_PARTS, PART_BYTES // (8 * t.size * t.stride + 1))), t.n // t.slab))
     t.rows_of_part = ceil_div(t.n, t.parts)

@@ -17,8 +17,8 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .arrays cimport address, aligned, ceil_div
-from .passes cimport SLAB_ROWS, dense_layer, is_small, network, padded, row_stride, run_batch
+from .arrays cimport address, aligned, ceil_div, padded, row_stride
+from .passes cimport SLAB_ROWS, dense_layer, is_small, network, run_batch
 
 from .softmax import ACTIVATIONS, LOSSES
 

@@ -3,7 +3,6 @@
 from libc.stdint cimport int64_t
 
 from .core cimport fnn_dense, fnn_descent, fnn_loss, fnn_rooms, fnn_source, fnn_team
-from .arrays cimport ceil_div
 
 
 cdef struct dense_layer:
@@ -54,16 +53,6 @@ cdef enum:
     TURNED_ROWS = 512  # of a layer's weights, turned, that a product takes at a time
     SLAB_ROWS = 16  # rows that go through a small network at a time
     SMALL_LAYER = 1 << 15  # weights up to which a layer stays in the second-level cache with its rows
-
-
-cdef inline int64_t padded(int64_t n, int64_t multiple) noexcept nogil:
-    return ceil_div(n, multiple) * multiple
-
-
-cdef inline int64_t row_stride(int64_t n, int64_t multiple) noexcept nogil:
-    """n rounded up, and not to where rows crowd into a part of the cache's sets."""
-    cdef int64_t stride = padded(n, multiple)
-    return stride + 16 if stride % 64 == 0 else stride
 
 
 cdef inline bint is_small(int64_t n_in, int64_t n_out) noexcept nogil:

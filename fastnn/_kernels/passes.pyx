@@ -10,7 +10,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
 from .core cimport FNN_TILE, fnn_dense, fnn_rooms, fnn_team, team_run
-from .arrays cimport ceil_div, gemm
+from .arrays cimport ceil_div, gemm, padded
 
 
 cdef void gather_rows(network *net, int64_t row0, int64_t row1) noexcept nogil:

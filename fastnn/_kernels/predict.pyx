@@ -11,7 +11,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memset
 
-from .arrays cimport address, aligned, ceil_div
+from .arrays cimport address, aligned, ceil_div, padded, row_stride
 from .core cimport (
     FNN_TILE,
     fnn_rooms,
@@ -25,7 +25,7 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .passes cimport dense_layer, forward_from, padded, row_stride
+from .passes cimport dense_layer, forward_from
 
 from .softmax import ACTIVATIONS
 

@@ -23,8 +23,7 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .arrays cimport address, aligned, ceil_div
-from .passes cimport padded, row_stride
+from .arrays cimport address, aligned, ceil_div, padded, row_stride
 
 from .softmax import ACTIVATIONS, LOSSES
 
