@@ -16,7 +16,6 @@
 #define LEAST_SUM REAL_C(0x1p-40)
 #define LEAST_SHARE REAL_C(0x1p-60)
 #define LEAST_SUM_OF_SHARES REAL_C(0x1p-4)
-#define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 
 /* e^z of contiguous rows, and the sum of each. Returns whether no sum is less than lowest or comes near the end
  * of the range, where digits are lost. */

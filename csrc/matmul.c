@@ -16,7 +16,6 @@
 
 #define VECTORS (FASTNN_VEC == 64 ? 4 : 2) /* most; sums, a row of B and one number of A fill the registers */
 #define ROWS 6                             /* of a block of most vectors */
-#define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 #define MORE_ROWS 12                       /* of one of at most half as many: enough sums to hide an addition's time */
 #define SKIP_COLUMNS 64 /* of B, from which looking for zeros is worth its time */
 #define SKIP_BLOCKS 32  /* of ROWS rows, whose zeros are known at a time */

@@ -10,10 +10,8 @@
 
 #if FASTNN_REAL == 32
 #define EXP_LEAST -88.02969f /* ln 2^-127 */
-#define EXP_MOST 87.0f
 #else
 #define EXP_LEAST -709.0895657128241
-#define EXP_MOST 708.0
 #endif
 
 /* c[first] + c[first + 2] x + ... with fused multiply-adds. */
@@ -24,7 +22,7 @@ INLINE vreal horner_fused(vreal x, const real *c, int count, int first) {
     return sum;
 }
 
-/* e^x for x <= EXP_MOST, NaN for NaN. With a magic number that carries the bias, the low bits of the
+/* e^x for x <= -EXP_LEAST, NaN for NaN. With a magic number that carries the bias, the low bits of the
  * rounded x / ln 2 are the exponent field of 2^n: zero at EXP_LEAST and below, where the result is 0. */
 INLINE vreal exp_clamped(vreal x) {
     vreal magic = splat((real)((ufix)3 << (REAL_MANTISSA - 1)) + REAL_BIAS);

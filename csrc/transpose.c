@@ -21,7 +21,6 @@
 #define LOW 0, 2
 #define HIGH 1, 3
 #endif
-#define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 
 INLINE void shuffle_round(const vreal *from, vreal *to) {
 #pragma GCC unroll 8

@@ -16,6 +16,7 @@
 
 #define TILE 64
 #define LANES ((int)(FASTNN_VEC / sizeof(real)))
+#define LANES_MOST (FASTNN_VEC / sizeof(real)) /* LANES, for the sizes of arrays */
 #define LANES32 ((int)(FASTNN_VEC / 4))
 #define STRIP (4 * LANES) /* columns of a tile whose sums a product keeps in registers */
 #define ALIGNED __attribute__((aligned(64))) /* of arrays on the stack: a vector across two lines costs double */

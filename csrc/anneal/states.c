@@ -8,6 +8,7 @@
 
 #define PER_VECTOR ((int)(FASTNN_VEC / 8))
 #define EACH_VECTOR(v) for (int v = 0; v < 64 / PER_VECTOR; v++)
+
 /* 64 random 32-bit words number `tile` of a place: start states and seeds of streams. */
 void FN(random_words)(uint64_t key, uint64_t step, uint64_t chain, int64_t stream, int64_t tile, uint32_t *out) {
     philox_place at = {key, step, chain, (uint32_t)stream};
