@@ -148,6 +148,14 @@ typedef struct {
     double rate, momentum, beta2, epsilon, decay;
 } fnn_descent;
 
+/* Dense rows of a linear model of several scores; see scores.c. */
+typedef struct {
+    const void *x;       /* real (n_rows, stride) */
+    const void *weights; /* real (n_scores, width), intercepts in column n_features */
+    void *gradient;      /* the same */
+    int64_t stride, n_features, n_scores, width;
+} fnn_scores;
+
 /* One linear predictor a row of a generalized linear model; see glm.c. */
 typedef struct {
     void *scores; /* real (n): x'w in, slopes of the loss out */
@@ -408,6 +416,8 @@ typedef struct {
                         double *shrink, double *gap))                                                     \
     X(void, score_rows, (const fnn_source *s, int64_t row0, int64_t row1, const void *w, int64_t wide, void *z)) \
     X(void, add_rows, (const fnn_source *s, int64_t row0, int64_t row1, const void *r, int64_t wide, double *g)) \
+    X(void, class_scores, (const fnn_scores *p, int64_t row0, int64_t n_rows, void *z))                   \
+    X(void, class_steps, (const fnn_scores *p, int64_t row0, int64_t n_rows, const void *z))              \
     X(void, add_reals, (const void *x, int64_t n, double *sums))                                          \
     X(double, curve_rows, (const void *curve, double bias, int64_t n, void *z))                           \
     X(void, design_rows, (const fnn_source *s, int64_t row0, int64_t row1, const fnn_design *d, void *scratch, \
@@ -416,7 +426,6 @@ typedef struct {
     X(void, softmax_curve, (const void *p, const void *weight, int64_t n, int64_t wide, void *z))         \
     X(int64_t, descend_coordinates, (int64_t n, const double *H, const double *l1, int64_t sweeps, double tol, \
                                      double *q, double *v))                                               \
-    X(void, fetch, (const void *x, int64_t n_bytes)) \
     X(int64_t, all_finite, (const void *x, int64_t n)) \
     X(void, margin_rows, (const fnn_margins *m, int64_t row0, int64_t row1))                              \
     X(void, margin_weighted, (const fnn_margins *m, int64_t row0, int64_t row1, void *t))                 \

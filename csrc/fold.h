@@ -1,4 +1,4 @@
-/* Sums over the lanes of LANES vectors at once: lane k of the result is the sum of vector k's lanes.
+/* Sums over the lanes of up to LANES vectors at once: lane k of the result is the sum of vector k's lanes.
  *
  * A tree of pairs: p, q -> x + y, where x takes the even blocks of h lanes of p, then of q, and y the odd
  * ones, for h = LANES/2 ... 1. Lanes of a vector are added h apart, as lanes_sum() does.
@@ -35,25 +35,30 @@
 #define ODD1 1, 3
 #endif
 
-#define FOLD_PAIRS(count, even, odd)                \
-    for (int k = 0; k < (count); k += 2) {          \
-        vreal p = v[k], q = v[k + 1];               \
+#define FOLD_PAIRS(even, odd)                          \
+    _Pragma("GCC unroll 8")                            \
+    for (int k = 0; k < n; k += 2) {                   \
+        vreal p = v[k], q = k + 1 < n ? v[k + 1] : zero; \
         v[k / 2] = FOLD(p, q, even) + FOLD(p, q, odd); \
-    }
+    }                                                  \
+    n = (n + 1) / 2;
 
-/* v: LANES vectors, overwritten. */
-INLINE vreal fold_lanes(vreal *v) {
+/* v: n vectors, 0 < n <= LANES, overwritten; lanes from n on become zero. n is a constant wherever this is inlined. */
+INLINE vreal fold_some(vreal *v, int n) {
+    vreal zero = splat(0);
 #ifdef EVEN8
-    FOLD_PAIRS(LANES, EVEN8, ODD8)
+    FOLD_PAIRS(EVEN8, ODD8)
 #endif
 #ifdef EVEN4
-    FOLD_PAIRS(8, EVEN4, ODD4)
+    FOLD_PAIRS(EVEN4, ODD4)
 #endif
 #ifdef EVEN2
-    FOLD_PAIRS(4, EVEN2, ODD2)
+    FOLD_PAIRS(EVEN2, ODD2)
 #endif
-    FOLD_PAIRS(2, EVEN1, ODD1)
+    FOLD_PAIRS(EVEN1, ODD1)
     return v[0];
 }
+
+INLINE vreal fold_lanes(vreal *v) { return fold_some(v, LANES); }
 
 #endif

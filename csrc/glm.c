@@ -107,9 +107,15 @@ void FN(softmax_curve)(const void *p, const void *weight, int64_t n, int64_t wid
         const real *share = (const real *)p + r * wide;
         real *along = (real *)z + r * wide, w = weight ? ((const real *)weight)[r] : 1;
         vreal mean = splat(0);
-        for (int64_t c = 0; c < wide; c += LANES) mean = fma_real(load_real(share + c), load_real(along + c), mean);
+        for (int64_t c = 0; c < wide; c += LANES) {
+            int64_t some = wide - c < LANES ? wide - c : LANES;
+            mean = fma_real(load_some(share + c, some, 0), load_some(along + c, some, 0), mean);
+        }
         vreal centre = splat(lanes_sum(mean));
-        for (int64_t c = 0; c < wide; c += LANES)
-            store_real(along + c, splat(w) * load_real(share + c) * (load_real(along + c) - centre));
+        for (int64_t c = 0; c < wide; c += LANES) {
+            int64_t some = wide - c < LANES ? wide - c : LANES;
+            vreal share_part = load_some(share + c, some, 0), along_part = load_some(along + c, some, 0);
+            store_some(along + c, some, splat(w) * share_part * (along_part - centre));
+        }
     }
 }

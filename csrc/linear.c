@@ -2,7 +2,7 @@
  *
  * X: rows of a source, dense or CSR, of the room's own real. W (n_features, wide), Z and R (rows, wide) are
  * real, row by row; G (n_features, wide) is double whatever the real, because it adds up over all rows while
- * Z sums over one. wide is 1, or for CSR also a multiple of 16; wide dense rows go through matmul.c or BLAS.
+ * Z sums over one. wide is 1, or for CSR also a multiple of 16; of dense rows with several scores see scores.c.
  * With wide = 1 a row of X is read from memory once: the caller takes G of the same few rows while they are
  * in the cache.
  *
@@ -127,11 +127,6 @@ void FN(add_rows)(const fnn_source *s, int64_t row0, int64_t row1, const void *r
     } else {
         add_sparse(8, s, row0, row1, r, wide, g);
     }
-}
-
-/* Have memory brought to the second-level cache while something else is computed. */
-void FN(fetch)(const void *x, int64_t n_bytes) {
-    for (int64_t i = 0; i < n_bytes; i += 64) __builtin_prefetch((const char *)x + i, 0, 2);
 }
 
 /* sums += x */

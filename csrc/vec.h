@@ -98,12 +98,24 @@ INLINE vreal root_real(vreal x) {
 
 /* The first n < LANES reals at p and `rest` in the other lanes; its converse writes n lanes. */
 INLINE vreal load_part(const real *p, int64_t n, real rest) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    return (vreal)_mm512_mask_loadu_ps((__m512)splat(rest), (__mmask16)((1u << n) - 1), p);
+#elif FASTNN_VEC == 64
+    return (vreal)_mm512_mask_loadu_pd((__m512d)splat(rest), (__mmask8)((1u << n) - 1), p);
+#else
     vreal x = splat(rest);
     for (int64_t l = 0; l < n; l++) x[l] = p[l];
     return x;
+#endif
 }
 INLINE void store_part(real *p, int64_t n, vreal x) {
+#if FASTNN_VEC == 64 && FASTNN_REAL == 32
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)x);
+#elif FASTNN_VEC == 64
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << n) - 1), (__m512d)x);
+#else
     for (int64_t l = 0; l < n; l++) p[l] = x[l];
+#endif
 }
 /* The same for n <= LANES. */
 INLINE vreal load_some(const real *p, int64_t n, real rest) { return n == LANES ? load_real(p) : load_part(p, n, rest); }

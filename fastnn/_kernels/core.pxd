@@ -150,6 +150,12 @@ cdef extern from "fastnn.h" nogil:
         int64_t kind
         double power, bias
 
+    ctypedef struct fnn_scores:
+        const void *x
+        const void *weights
+        void *gradient
+        int64_t stride, n_features, n_scores, width
+
     ctypedef struct fnn_glm_sums:
         double loss, slope
 
@@ -349,6 +355,8 @@ cdef extern from "fastnn.h" nogil:
                           double, double *, double *, double *) noexcept nogil
         void (*score_rows)(const fnn_source *, int64_t, int64_t, const void *, int64_t, void *) noexcept nogil
         void (*add_rows)(const fnn_source *, int64_t, int64_t, const void *, int64_t, double *) noexcept nogil
+        void (*class_scores)(const fnn_scores *, int64_t, int64_t, void *) noexcept nogil
+        void (*class_steps)(const fnn_scores *, int64_t, int64_t, const void *) noexcept nogil
         void (*add_reals)(const void *, int64_t, double *) noexcept nogil
         double (*curve_rows)(const void *, double, int64_t, void *) noexcept nogil
         void (*design_rows)(const fnn_source *, int64_t, int64_t, const fnn_design *, void *, double *) noexcept nogil
@@ -356,7 +364,6 @@ cdef extern from "fastnn.h" nogil:
         void (*softmax_curve)(const void *, const void *, int64_t, int64_t, void *) noexcept nogil
         int64_t (*descend_coordinates)(int64_t, const double *, const double *, int64_t, double, double *,
                                        double *) noexcept nogil
-        void (*fetch)(const void *, int64_t) noexcept nogil
         void (*margin_rows)(const fnn_margins *, int64_t, int64_t) noexcept nogil
         void (*margin_weighted)(const fnn_margins *, int64_t, int64_t, void *) noexcept nogil
         void (*margin_slopes)(const fnn_margins *, int64_t, int64_t, void *) noexcept nogil

@@ -1,6 +1,6 @@
 """Loss, gradient and curvature of a linear model's rows: X is passed once per evaluation.
 
-Rows go through in slabs that stay in the cache: their scores are a product, the loss turns them into slopes
+Rows go through in tiles that stay in the cache: their scores are a product, the loss turns them into slopes
 in place, and a second product carries the slopes to the gradient. Runs of rows (parts), as many as the
 shapes say, add up gradients of their own; these are added in the parts' order, so that the number of
 threads cannot show.
@@ -19,6 +19,7 @@ from .core cimport (
     fnn_glm_sums,
     fnn_loss,
     fnn_rooms,
+    fnn_scores,
     fnn_softmax,
     fnn_source,
     fnn_team,
@@ -30,7 +31,7 @@ from .core cimport (
     watch_check,
     watch_interrupted,
 )
-from .arrays cimport address, aligned, ceil_div, gemm, threads_worth
+from .arrays cimport address, aligned, ceil_div, padded, row_stride, threads_worth
 from .source cimport Source
 
 from .softmax import ACTIVATIONS, LOSSES
@@ -40,10 +41,9 @@ GLMS = ("square", "logistic", "log_odds", "inverse", "power")
 
 cdef int64_t MOST_PARTS = 16
 cdef int64_t PART_ROWS = 256  # at least, or it is not worth a gradient of its own
-cdef int64_t SLAB_BYTES = 1 << 18
-cdef int64_t SLAB_ROWS = 128
-cdef int64_t FETCH_ROWS = 12  # of the next slab, while as many of this one are multiplied
-cdef int64_t SMALL_WIDE = 64  # columns of scores up to which products stay out of BLAS
+cdef int64_t SLAB_ROWS = 128  # whose gradient is summed in X's dtype
+cdef int64_t TILE_BYTES = 1 << 18  # of rows
+cdef int64_t LEAST_TILE = 16
 cdef int64_t ROUND_WORK = 1 << 24  # multiply-adds of a part between two looks at Ctrl-C
 cdef int64_t SUMS = 4096  # numbers of the gradients that are added up at a time
 
@@ -57,42 +57,25 @@ cdef enum:
 cdef struct rows_pass:
     const fnn_rooms *rooms
     fnn_source source
-    int64_t n, n_features, wide, bytes, slab, parts, rows_of_part, chunk, round, mode
+    int64_t n, n_features, n_scores, bytes, slab, tile, parts, rows_of_part, chunk, round, mode
+    bint several  # scores of dense rows: `scores` serves them, else the source's rooms
+    # One score a row, or sparse rows: W (n_features, wide), sums (n_features + 1, wide).
+    int64_t wide
     const char *W
-    char *curve
     const double *bias  # of one score a row
-    fnn_dense intercept  # of several
+    fnn_dense intercepts  # of several
+    fnn_scores scores
+    char *curve
     fnn_loss loss
     fnn_glm glm
     int64_t (*loss_rows)(const fnn_loss *, int64_t, int64_t) noexcept nogil
-    # Of each worker: scores (slab, wide), a slab's gradient (n_features + 1, wide), losses (slab).
+    # Of each worker: scores of a tile, a slab's gradient, losses of a tile.
     char *scratch
     int64_t scratch_bytes, step_at, losses_at
-    const char *ones
-    double *sums  # (parts, n_features + 1, wide)
+    double *sums  # (parts, per_part)
     double *losses  # (parts)
     int64_t per_part
     fnn_watch watch
-
-
-cdef void scores(const rows_pass *p, int64_t row0, int64_t rows, char *z) noexcept nogil:
-    cdef fnn_dense intercept = p.intercept
-    cdef int64_t done = 0, some, stride = p.source.stride * p.bytes
-    cdef const char *x = <const char *>p.source.data + row0 * p.source.stride * p.bytes
-    if p.wide == 1 or p.source.indptr != NULL:
-        p.rooms.score_rows(&p.source, row0, row0 + rows, p.W, p.wide, z)
-    elif p.wide <= SMALL_WIDE:
-        while done < rows:
-            some = min(FETCH_ROWS, rows - done)
-            p.rooms.fetch(x + (done + rows) * stride, some * stride)
-            p.rooms.matmul(some, p.wide, p.n_features, x + done * stride, p.source.stride, 1, p.W, p.wide,
-                           z + done * p.wide * p.bytes, p.wide)
-            done += some
-    else:
-        gemm(p.bytes, False, False, rows, p.wide, p.n_features, 1.0, x, p.source.stride, p.W, p.wide, 0.0, z, p.wide)
-    if p.wide > 1:
-        intercept.values = z
-        p.rooms.dense_forward(&intercept, 0, rows, 0, p.wide)
 
 
 cdef double slopes(rows_pass *p, int64_t row0, int64_t rows, char *z, double *losses, double *intercept) noexcept nogil:
@@ -131,26 +114,44 @@ cdef double slopes(rows_pass *p, int64_t row0, int64_t rows, char *z, double *lo
     return total
 
 
-cdef void add_step(const rows_pass *p, int64_t row0, int64_t rows, const char *z, char *step, double *sums) noexcept nogil:
-    """The slab's part of the gradient."""
-    cdef int64_t size = p.n_features * p.wide
-    cdef const char *x = <const char *>p.source.data + row0 * p.source.stride * p.bytes
+cdef void slab_of_several(rows_pass *p, int64_t row, int64_t end, char *z, double *loss, double *sums) noexcept nogil:
+    """Tile by tile, their gradients summed in X's dtype."""
+    cdef fnn_scores tiles = p.scores
+    cdef int64_t rows
+    tiles.gradient = z + p.step_at
+    if p.mode != LOSS:
+        memset(tiles.gradient, 0, p.per_part * p.bytes)
+    while row < end:
+        rows = min(p.tile, end - row)
+        p.rooms.class_scores(&tiles, row, rows, z)
+        loss[0] += slopes(p, row, rows, z, <double *>(z + p.losses_at), NULL)
+        if p.mode != LOSS:
+            p.rooms.class_steps(&tiles, row, rows, z)
+        row += rows
+    if p.mode != LOSS:
+        p.rooms.add_reals(tiles.gradient, p.per_part, sums)
+
+
+cdef void slab_of_rows(rows_pass *p, int64_t row, int64_t end, char *z, double *loss, double *sums) noexcept nogil:
+    """Of one score, or sparse ones: the source's rooms add to the sums themselves."""
+    cdef int64_t size = p.n_features * p.wide, rows = end - row, r
+    cdef fnn_dense intercepts = p.intercepts
+    p.rooms.score_rows(&p.source, row, end, p.W, p.wide, z)
     if p.wide > 1:
-        p.rooms.matmul(1, p.wide, rows, p.ones, 0, 0, z, p.wide, step + size * p.bytes, p.wide)
-        p.rooms.add_reals(step + size * p.bytes, p.wide, sums + size)
-    if p.wide == 1 or p.source.indptr != NULL:
-        p.rooms.add_rows(&p.source, row0, row0 + rows, z, p.wide, sums)
+        intercepts.values = z
+        p.rooms.dense_forward(&intercepts, 0, rows, 0, p.wide)
+    loss[0] += slopes(p, row, rows, z, <double *>(z + p.losses_at), sums + size)
+    if p.mode == LOSS:
         return
-    if p.wide <= SMALL_WIDE:
-        p.rooms.matmul(p.n_features, p.wide, rows, x, 1, p.source.stride, z, p.wide, step, p.wide)
-    else:
-        gemm(p.bytes, True, False, p.n_features, p.wide, rows, 1.0, x, p.source.stride, z, p.wide, 0.0, step, p.wide)
-    p.rooms.add_reals(step, size, sums)
+    p.rooms.add_rows(&p.source, row, end, z, p.wide, sums)
+    if p.wide > 1:
+        for r in range(rows):
+            p.rooms.add_reals(z + r * p.wide * p.bytes, p.wide, sums + size)
 
 
 cdef void part_item(void *context, int64_t item, int64_t worker) noexcept nogil:
     cdef rows_pass *p = <rows_pass *>context
-    cdef int64_t row = item * p.rows_of_part + p.round * p.chunk, rows
+    cdef int64_t row = item * p.rows_of_part + p.round * p.chunk, after
     cdef int64_t end = min(min(row + p.chunk, (item + 1) * p.rows_of_part), p.n)
     cdef char *z = p.scratch + worker * p.scratch_bytes
     cdef double *sums = p.sums + item * p.per_part
@@ -158,12 +159,12 @@ cdef void part_item(void *context, int64_t item, int64_t worker) noexcept nogil:
         memset(sums, 0, p.per_part * sizeof(double))
         p.losses[item] = 0
     while row < end:
-        rows = min(p.slab, end - row)
-        scores(p, row, rows, z)
-        p.losses[item] += slopes(p, row, rows, z, <double *>(z + p.losses_at), sums + p.n_features)
-        if p.mode != LOSS:
-            add_step(p, row, rows, z, z + p.step_at, sums)
-        row += rows
+        after = min(row + p.slab, end)
+        if p.several:
+            slab_of_several(p, row, after, z, p.losses + item, sums)
+        else:
+            slab_of_rows(p, row, after, z, p.losses + item, sums)
+        row = after
 
 
 cdef void sum_item(void *context, int64_t item, int64_t worker) noexcept nogil:
@@ -201,35 +202,48 @@ cdef class RowLoss:
 
     def __init__(self, X, str kind, y, weights, offset, int64_t n_scores, double power, int n_threads):
         cdef rows_pass *p = &self.p
-        cdef int64_t work, values
+        cdef int64_t work, values, width
         self.X, self.dtype, self.n_scores = Source(X, 0, False), X.dtype, n_scores
         p.rooms = rooms_for(X.dtype)
         p.source = (<Source>self.X).rows
         p.n, p.n_features = X.shape
-        p.bytes, p.wide = p.rooms.real_bytes, 1 if n_scores == 1 else ceil_div(n_scores, 16) * 16
-        values = X.nnz if issparse(X) else p.n * p.n_features
-        p.per_part = (p.n_features + 1) * p.wide
+        p.bytes, p.several = p.rooms.real_bytes, n_scores > 1 and not issparse(X)
+        if p.several:
+            p.wide, width = n_scores, row_stride(p.n_features + 1, 16)
+            p.per_part, p.slab = n_scores * width, SLAB_ROWS
+            # As many rows as scores: then either factor of a product takes as much of the cache.
+            p.tile = max(LEAST_TILE, min(SLAB_ROWS, padded(n_scores, 16)))
+            values = p.n * p.n_features
+        else:
+            p.wide, width = 1 if n_scores == 1 else padded(n_scores, 16), p.n_features
+            p.per_part = (p.n_features + 1) * p.wide
+            p.tile = p.slab = max(LEAST_TILE, min(SLAB_ROWS, TILE_BYTES // (p.n_features * p.bytes) // 16 * 16))
+            values = X.nnz if issparse(X) else p.n * p.n_features
+        work = 2 * values * p.wide
         # Adding up the parts should cost less than what they hold.
-        p.parts = max(1, min(MOST_PARTS, p.n // PART_ROWS, values * p.wide // p.per_part // 2))
+        p.parts = max(1, min(MOST_PARTS, p.n // PART_ROWS, work // p.per_part // 4))
         p.rows_of_part = ceil_div(p.n, p.parts)
         p.parts = ceil_div(p.n, p.rows_of_part)
-        p.slab = max(16, min(SLAB_ROWS, SLAB_BYTES // (p.n_features * p.bytes) // 16 * 16))
         p.chunk = max(1, ROUND_WORK * p.n // max(1, values * p.wide) // p.slab) * p.slab
-        work = 2 * values * p.wide
         self.n_threads = threads_worth(work, n_threads)
-        p.step_at = ceil_div(p.slab * p.wide * p.bytes, 64) * 64
-        p.losses_at = p.step_at + ceil_div((p.per_part if p.wide > 1 else 0) * p.bytes, 64) * 64
-        p.scratch_bytes = p.losses_at + ceil_div(p.slab * 8, 64) * 64
+        p.step_at = padded(p.tile * p.wide * p.bytes, 64)
+        p.losses_at = p.step_at + padded(p.per_part * p.bytes if p.several else 0, 64)
+        p.scratch_bytes = p.losses_at + padded(p.tile * 8, 64)
         scratch = aligned((self.n_threads, p.scratch_bytes), np.uint8)
         sums, losses = aligned((p.parts, p.per_part), np.float64), np.zeros(p.parts)
-        ones, bias = np.ones(1, X.dtype), aligned((p.wide,), X.dtype)
-        W = aligned((p.n_features, p.wide), X.dtype)
-        bias_of_one = np.zeros(1)
-        self.held = [scratch, sums, losses, ones, bias, W, bias_of_one, y, weights, offset]
+        bias, bias_of_one = aligned((p.wide,), X.dtype), np.zeros(1)
+        W = aligned((n_scores, width) if p.several else (p.n_features, p.wide), X.dtype)
+        self.held = [scratch, sums, losses, bias, W, bias_of_one, y, weights, offset]
         p.scratch, p.sums, p.losses = <char *>address(scratch), <double *>address(sums), <double *>address(losses)
-        p.ones, p.W, p.bias = <const char *>address(ones), <const char *>address(W), <double *>address(bias_of_one)
-        p.intercept.bias, p.intercept.stride = address(bias), p.wide
-        p.intercept.activation = ACTIVATIONS.index("identity")
+        p.W, p.bias = <const char *>address(W), <double *>address(bias_of_one)
+        p.intercepts.bias, p.intercepts.stride = address(bias), p.wide
+        p.intercepts.activation = ACTIVATIONS.index("identity")
+        p.scores.x, p.scores.stride, p.scores.weights = p.source.data, p.source.stride, p.W
+        p.scores.n_features, p.scores.n_scores, p.scores.width = p.n_features, n_scores, width
+        self._take_loss(kind, y, weights, offset, power)
+
+    cdef _take_loss(self, str kind, y, weights, offset, double power):
+        cdef rows_pass *p = &self.p
         p.loss_rows = p.rooms.loss_rows[LOSSES.index("cross_entropy")]
         p.loss.row_weight = p.glm.weight = address(weights) if weights is not None else NULL
         p.loss.stride = p.loss.grad_stride = p.loss.n_classes = p.wide
@@ -241,13 +255,16 @@ cdef class RowLoss:
         else:
             p.glm.kind, p.glm.targets = GLMS.index(kind), address(y)
 
-    def _run(self, int64_t mode, W, double rest):
+    def _run(self, int64_t mode, V, double rest):
         """rest: intercept of the scores that are there to fill a vector."""
         cdef rows_pass *p = &self.p
-        sums, losses, bias, weights, single = (self.held[k] for k in (1, 2, 4, 5, 6))
-        weights[:, :self.n_scores] = W[:p.n_features]
-        bias[...] = rest
-        bias[:self.n_scores], single[0] = W[p.n_features], W[p.n_features, 0]
+        sums, losses, bias, W, single = self.held[1:6]
+        if p.several:
+            W[:, :p.n_features + 1] = V.T
+        else:
+            W[:, :self.n_scores] = V[:p.n_features]
+            bias[...] = rest
+            bias[:self.n_scores], single[0] = V[p.n_features], V[p.n_features, 0]
         if mode == CURVE and self.curved is None:
             self.curved = aligned((p.n, p.wide), self.dtype)
             p.curve = <char *>address(self.curved)
@@ -255,8 +272,13 @@ cdef class RowLoss:
         with nogil:
             team_call(self.n_threads, lead_pass, p)
         watch_check(&p.watch)
-        gradient = sums[0].reshape(p.n_features + 1, p.wide)[:, :self.n_scores].copy() if mode != LOSS else None
-        return float(losses.sum()), gradient
+        return float(losses.sum()), self._gradient(sums[0]) if mode != LOSS else None
+
+    def _gradient(self, sums):
+        """Of the shape of W, not a view."""
+        if self.p.several:
+            return np.ascontiguousarray(sums.reshape(self.n_scores, -1)[:, :self.p.n_features + 1].T)
+        return sums.reshape(self.p.n_features + 1, self.p.wide)[:, :self.n_scores].copy()
 
     def loss(self, W):
         """The sum of the losses; NaN or infinite where a row has none."""

@@ -194,25 +194,11 @@ class LogisticRegression(Savable, _Theirs):
             delegate(self, "solver")
             return super().fit(X, y, sample_weight)
         C, l1_ratio = self._strength()
-        n_threads = check_n_threads(self.n_threads)
         with features_kept_on_error(self):
-            X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32], order="C")
-            X = readable_rows(X)
-            check_classification_targets(y)
-            classes, labels = np.unique(y, return_inverse=True)
-            if len(classes) < 2:
-                raise ValueError(
-                    "This solver needs samples of at least 2 classes in the data, but the data contains only "
-                    f"one class: {classes[0]!r}"
-                )
+            X, y, classes, labels = self._read(X, y)
             weights = self._weights(sample_weight, X, y, classes, labels)
             coef = self._start(X, len(classes))
-        context = self._init_callback_context(max_subtasks=max(self.max_iter, 1) + 1)
-        metadata = {"sample_weight": sample_weight} if sample_weight is not None else None
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=metadata)
-        total = X.shape[0] if weights is None else weights.sum(dtype=np.float64)
-        strength = 1.0 / (C * total)
-        with single_threaded_blas():
+            strength = 1.0 / (C * (X.shape[0] if weights is None else weights.sum(dtype=np.float64)))
             objective = Objective(
                 X,
                 *self._kind(labels, len(classes), X.dtype),
@@ -220,8 +206,15 @@ class LogisticRegression(Savable, _Theirs):
                 n_scores=1 if len(classes) == 2 else len(classes),
                 fit_intercept=self.fit_intercept,
                 l2=strength * (1 - l1_ratio),
-                n_threads=n_threads,
+                n_threads=check_n_threads(self.n_threads),
             )
+            if self.solver == "lbfgs":
+                with single_threaded_blas():
+                    objective.begin(coef, type(self).__name__)
+        context = self._init_callback_context(max_subtasks=max(self.max_iter, 1) + 1)
+        metadata = {"sample_weight": sample_weight} if sample_weight is not None else None
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=metadata)
+        with single_threaded_blas():
             if self.solver == "sgd":
                 coef, n_iter = self._descend(objective, coef, np.ascontiguousarray(labels, np.int64))
             else:
@@ -233,6 +226,29 @@ class LogisticRegression(Savable, _Theirs):
         self.n_iter_ = np.array([n_iter], np.int32)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata)
         return self
+
+    def _read(self, X, y):
+        """X and y as the solvers want them, the classes, and each row's place among them.
+
+        L-BFGS looks for numbers that are not finite in its first pass over X: see Objective.begin.
+        """
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite=self.solver != "lbfgs",
+        )
+        check_classification_targets(y)
+        classes, labels = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError(
+                "This solver needs samples of at least 2 classes in the data, but the data contains only "
+                f"one class: {classes[0]!r}"
+            )
+        return readable_rows(X), y, classes, labels
 
     # --- parameters ---------------------------------------------------------------------------------
 
