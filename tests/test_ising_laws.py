@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from reference_ising import CRITICAL, Torus, kaufman, magnetisations, second_moment_by_rows, torus_edges
 from scipy.special import logsumexp
 from scipy.stats import chi2, chisquare
 
@@ -134,79 +135,90 @@ def _ring(n):
     return fastnn.IsingModel.from_edges(np.stack([k, (k + 1) % n], 1)).weights
 
 
-def kaufman(L, beta):
-    """ln Z of the L x L ferromagnet on a torus, J = 1 (Kaufman, Phys. Rev. 76 (1949), 1232)."""
-    k = np.arange(2 * L)
-    c = np.cosh(2 * beta) ** 2 / np.sinh(2 * beta) - np.cos(np.pi * k / L)
-    gamma = np.arccosh(np.maximum(c, 1))
-    gamma[0] = 2 * beta + np.log(np.tanh(beta))
-    odd, even = L / 2 * gamma[1::2], L / 2 * gamma[::2]
-    terms = [
-        np.log(2 * np.cosh(odd)).sum(),
-        np.log(2 * np.abs(np.sinh(odd))).sum(),
-        np.log(2 * np.cosh(even)).sum(),
-    ]
-    last = np.log(2 * np.abs(np.sinh(even))).sum()
-    sign = np.sign(gamma[0]) if gamma[0] else 0.0
-    return (
-        0.5 * L * L * np.log(2 * np.sinh(2 * beta)) - np.log(2) + logsumexp([*terms, last], b=[1, 1, 1, sign])
-    )
+@pytest.mark.parametrize(("L", "M"), [(2, 2), (2, 7), (3, 2), (3, 3), (3, 5), (4, 4)])
+def test_pfaffians_give_correlations_on_a_torus(L, M):
+    """The reference of the 32 x 32 lattice below against the sum over states, above, at and below beta_c."""
+    states = np.array(list(product((-1, 1), repeat=L * M)))
+    i, j = torus_edges(L, M).T
+    bonds = (states[:, i] * states[:, j]).sum(axis=1)
+    for beta in (0.2, CRITICAL, 0.8):
+        log_z = logsumexp(beta * bonds)
+        p = np.exp(beta * bonds - log_z)
+        torus = Torus(L, M, beta)
+        np.testing.assert_allclose(torus.log_partition, log_z, rtol=1e-12)
+        found = [torus.correlation(x, y) for x in range(L) for y in range(M)]
+        np.testing.assert_allclose(found, p @ (states[:, :1] * states), rtol=1e-10)
+        np.testing.assert_allclose(torus.second_moment(), p @ states.mean(axis=1) ** 2, rtol=1e-11)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_square_lattice_at_the_critical_point(kernel):
-    """Mean energy of the 32 x 32 torus at beta_c from the exact finite-size partition function."""
-    L, beta = 32, 0.5 * np.log(1 + np.sqrt(2))
-    at = np.arange(L * L).reshape(L, L)
-    edges = [np.stack([at.ravel(), np.roll(at, -1, axis).ravel()], 1) for axis in (0, 1)]
-    model = fastnn.IsingModel.from_edges(np.concatenate(edges))
-    h = 1e-5
-    exact = -(kaufman(L, beta + h) - kaufman(L, beta - h)) / (2 * h)
-    # From all-up and all-down halves: relaxation at beta_c takes about L^2.17 = 1800 sweeps.
-    reads = 48 if kernel == "fields" else 256  # which takes them one by one
-    start = np.repeat(np.where(np.arange(reads) % 2, 1, -1)[:, None], L * L, axis=1)
+def test_pfaffians_agree_with_transfer_matrices():
+    for L, M, beta in [(8, 8, CRITICAL), (11, 7, 0.42), (6, 8, 0.46)]:
+        np.testing.assert_allclose(
+            Torus(L, M, beta).second_moment(), second_moment_by_rows(L, M, beta), rtol=1e-11
+        )
+    torus = Torus(6, 6, CRITICAL)
+    m = 2 * np.arange(37) / 36 - 1
+    np.testing.assert_allclose(torus.second_moment(), magnetisations(6, CRITICAL) @ m**2, rtol=1e-11)
+
+
+@pytest.fixture(scope="module")
+def critical_lattice():
+    """Energy and <m^2> of the 32 x 32 torus at beta_c, exactly."""
+    L, h = 32, 1e-5
+    energy = -(kaufman(L, CRITICAL + h) - kaufman(L, CRITICAL - h)) / (2 * h)
+    torus = Torus(L, L, CRITICAL)
+    np.testing.assert_allclose(torus.log_partition, kaufman(L, CRITICAL), rtol=1e-12)
+    np.testing.assert_allclose(-2 * L * L * torus.correlation(1, 0), energy, rtol=1e-8)
+    second_moment = torus.second_moment()
+    # times 32^(1/4): 1.09163. Lattices of 16, 64: 1.09083, 1.09186; they tend to a constant.
+    np.testing.assert_allclose(second_moment, 0.458975036844, rtol=1e-10)
+    return energy, second_moment
+
+
+# The difference of <m^2> from equilibrium falls by a factor e in 150 sweeps of the heat bath and in 46 of
+# Metropolis's rule, from all-up states as from random ones: burn-in is twenty times that. Of the fifteen
+# means, one is out of three standard errors by chance in one seed of twenty.
+@pytest.mark.parametrize(
+    ("kernel", "rule", "reads"),
+    [
+        ("bits", "heat_bath", 256),
+        ("bits", "metropolis", 256),
+        ("lanes", "heat_bath", 128),
+        ("lanes", "metropolis", 128),
+        ("fields", "metropolis", 64),  # slow: its reads go one by one; a heat bath takes thrice the sweeps
+    ],
+)
+def test_square_lattice_at_the_critical_point(kernel, rule, reads, critical_lattice):
+    """Means of energy, m^2 and m on the 32 x 32 torus at beta_c within three standard errors of the exact."""
+    energy, second_moment = critical_lattice
+    start = np.random.default_rng(1).choice([-1, 1], size=(reads, 32 * 32))
+    start[::4], start[1::4] = 1, -1
+    burn_in, num_sweeps, thin = (3000, 7500, 100) if rule == "heat_bath" else (1000, 3500, 50)
     samples = fastnn.gibbs_sample(
-        model, beta=beta, num_reads=reads, num_sweeps=6000 if kernel == "bits" else 2000,
-        burn_in=6000 if kernel == "bits" else 4000, initial_states=start,
-        thin=200, kernel=kernel, seed=4,
+        fastnn.IsingModel.from_edges(torus_edges(32, 32)), beta=CRITICAL, num_reads=reads,
+        num_sweeps=num_sweeps, burn_in=burn_in, thin=thin, initial_states=start, acceptance=rule,
+        kernel=kernel, seed=4,
     )  # fmt: skip
-    per_read = samples.energies.reshape(-1, reads).mean(axis=0)
-    error = per_read.std(ddof=1) / np.sqrt(reads)
-    assert error < 0.005 * abs(exact)
-    assert abs(per_read.mean() - exact) < 3 * error
-    m = np.sign(samples.states.astype(int).sum(axis=1))
-    assert abs(m.mean()) < 0.3
-
-
-def magnetisations(L, beta):
-    """Probabilities of the L x L ferromagnet's sums of spins -L^2, -L^2 + 2 ..., on a torus.
-
-    By the transfer matrix between rows, which counts the spins that are up.
-    """
-    rows = np.array(list(product((-1, 1), repeat=L)))
-    ups = (rows == 1).sum(axis=1)
-    inside = np.exp(beta * (rows * np.roll(rows, 1, axis=1)).sum(axis=1))
-    between = np.exp(beta * (rows @ rows.T))
-    # weight[first row, last row, spins up]
-    weight = np.zeros((2**L, 2**L, L * L + 1))
-    weight[np.arange(2**L), np.arange(2**L), ups] = inside
-    for _ in range(L - 1):
-        moved = np.einsum("fgu,gh->fhu", weight, between, optimize=True) * inside[None, :, None]
-        for h in range(2**L):
-            weight[:, h] = np.roll(moved[:, h], ups[h], axis=1)
-    p = np.einsum("fhu,fh->u", weight, between)
-    return p / p.sum()
+    assert samples.info["kernel"] == kernel
+    m = samples.states.mean(axis=1, dtype=float)
+    for found, exact, accuracy in [
+        (samples.energies, energy, 0.002 * abs(energy)),
+        (m**2, second_moment, 0.01 * second_moment),
+        (m, 0.0, 0.1),
+    ]:
+        per_read = found.reshape(-1, reads).mean(axis=0)
+        error = per_read.std(ddof=1) / np.sqrt(reads)
+        assert error < accuracy
+        assert abs(per_read.mean() - exact) < 3 * error
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_magnetisation_at_the_critical_point(kernel):
     """E|m| and E m^2 of the 6 x 6 torus at beta_c, exact by its transfer matrix, within 3 standard errors."""
-    L, beta, reads = 6, 0.5 * np.log(1 + np.sqrt(2)), 4096
+    L, beta, reads = 6, CRITICAL, 4096
     m = np.abs(2 * np.arange(L * L + 1) / (L * L) - 1)
     p = magnetisations(L, beta)
-    at = np.arange(L * L).reshape(L, L)
-    edges = [np.stack([at.ravel(), np.roll(at, -1, axis).ravel()], 1) for axis in (0, 1)]
-    model = fastnn.IsingModel.from_edges(np.concatenate(edges))
+    model = fastnn.IsingModel.from_edges(torus_edges(L, L))
     found = fastnn.gibbs_sample(
         model, beta=beta, num_reads=reads, num_sweeps=500, burn_in=0, kernel=kernel, seed=8
     )
