@@ -217,3 +217,30 @@ def test_bench_of_quality_finds_what_it_seeks():
     from bench import quality
 
     assert quality.main(["--seconds", "20"]) == 0
+
+
+def test_bench_of_quality_recombines_states():
+    """On a lattice of strong and weak couplings, random states hold the parts of a better one."""
+    from bench.quality import recombined
+
+    rng = np.random.default_rng(0)
+    at = np.arange(20).reshape(4, 5)
+    pairs = np.concatenate(
+        [np.stack([at[1:].ravel(), at[:-1].ravel()], 1), np.stack([at[:, 1:].ravel(), at[:, :-1].ravel()], 1)]
+    )
+    strengths = rng.choice([-5, -1, 1, 5], len(pairs)) * rng.random(len(pairs))
+    model = fastnn.IsingModel.from_edges(pairs, strengths, 0.1 * rng.normal(size=20), n=20)
+    states = rng.choice([-1, 1], size=(64, 20))
+    found = recombined(model, states)
+    assert (model.energy(found) <= model.energy(states)).all()
+    np.testing.assert_allclose(model.energy(found).min(), model.enumerate().ground_energy)
+
+
+def test_bench_of_quality_reads_lattices(tmp_path, capsys):
+    from bench import quality
+
+    (tmp_path / "square").mkdir()
+    (tmp_path / "square" / "007.txt").write_text("#\n1 1 0.5\n1 2 1\n2 3 1\n3 4 1\n1 4 -1\n")
+    (tmp_path / "square" / "groundstates_otn2d.txt").write_text("007.txt : -2.500000 0 1 0 1\n")
+    assert quality.main(["--chimera", str(tmp_path), "--seconds", "20"]) == 0
+    assert "| square/007 | -2.5 | -2.5 | -2.5 |" in capsys.readouterr().out
