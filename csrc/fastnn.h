@@ -274,7 +274,7 @@ typedef struct {
     int64_t n_places, n_reads, kept_stride, kept_columns; /* n_reads: of a rung */
     void *fields, *downs;   /* fix (n_rungs * n_reads, kept_stride); lanes: fields NULL or fix (n_blocks, n_spins, 32) */
     const void *matrix;     /* fix (n_spins, kept_stride), or NULL: indptr, indices and weights then */
-    const uint8_t *coupled; /* for each 16 places, whether two of them are coupled */
+    const uint8_t *coupled; /* for each 16 places (lanes: 32), whether two of them are coupled */
     /* Least fields over the reads of a block, where few spins flip: see anneal/lanes.c. */
     void *margins;          /* real (n_blocks, margins_stride): places, and at least one more */
     int64_t margins_stride;

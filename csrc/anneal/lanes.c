@@ -21,9 +21,9 @@
 #define N_VECTORS DRAW_VECTORS               /* vectors of one spin's fields in 32 reads */
 #define FAR (sizeof(real) == 4 ? REAL_C(22.2) : REAL_C(36.8)) /* e^-FAR is below every uniform */
 #define UNKNOWN -REAL_C(0x1p100) /* a margin that tells nothing */
-#define MOVING_ALIKE 2.5 /* sums cost as much as bringing fields up to date where one spin in so many moves */
+#define MOVING_ALIKE 7.0 /* sums cost as much as bringing fields up to date where one spin in so many moves */
 
-/* e^-x for x in [0, 40]; relative error below 3e-7 (float32), 2 ulp (float64). */
+/* e^-x for |x| <= 40; relative error below 3e-7 (float32), 2 ulp (float64). */
 INLINE vreal exp_minus(vreal x) {
 #if FASTNN_REAL == 32
     vreal magic = splat(0x1.8p23f), y = x * splat(-0x1.715476p0f);
@@ -46,8 +46,7 @@ INLINE uint32_t metropolis(stream *s, const vreal x[N_VECTORS]) {
     uint32_t flips = 0;
     draw_uniforms(s, u);
     for (int v = 0; v < N_VECTORS; v++) {
-        vreal rise = min_real(max_real(x[v], splat(0)), splat(40));
-        flips |= (uint32_t)at_most_bits(u[v], exp_minus(rise)) << (v * LANES);
+        flips |= (uint32_t)at_most_bits(u[v], exp_minus(limit_size(x[v], splat(40)))) << (v * LANES);
     }
     return flips;
 }
@@ -132,11 +131,10 @@ INLINE int visit(const fnn_spins *m, uint32_t *states, stream *s, real twice_bet
     else sum_fields(m, states, i, h);
     for (int v = 0; v < N_VECTORS; v++) apart[v] = negate_where(to_real(h[v]), ~states[i] >> (v * LANES));
     uint32_t flips = flips_of(m, s, apart, slope_at(m, place, twice_beta), states[i]);
+    states[i] ^= flips; /* where nothing is kept, no branch on what is drawn */
     if (k && k->margins) k->margins[place] = flips ? UNKNOWN : least_of(apart);
-    if (!flips) return 0;
-    states[i] ^= flips;
-    if (k) push(m, k->fields, k->margins, i, flips, states[i]);
-    return 1;
+    if (k && flips) push(m, k->fields, k->margins, i, flips, states[i]);
+    return flips != 0;
 }
 
 /* Of the 32 places from begin on, those whose spins may flip in some read. */
@@ -165,13 +163,14 @@ static int64_t walk_keeping(const fnn_spins *m, uint32_t *states, stream *s, rea
         int64_t begin = step * DRAW, n = m->n_places - begin;
         uint32_t open = n < DRAW ? (1u << n) - 1 : ~0u, near;
         while ((near = open & near_places(m, k->margins, twice_beta, begin))) {
-            int at = 0, turned = 0;
-            for (; near && !turned; near &= near - 1) {
+            int at = 0, again = 0;
+            for (; near && !again; near &= near - 1) {
                 at = __builtin_ctz(near);
-                turned = visit(m, states, s, twice_beta, k, begin + at);
+                int turned = visit(m, states, s, twice_beta, k, begin + at);
+                moved += turned;
+                again = turned & m->coupled[step];
             }
-            moved += turned;
-            open &= turned ? ~((2u << at) - 1) : 0;
+            open &= again ? ~((2u << at) - 1) : 0;
         }
     }
     return moved;

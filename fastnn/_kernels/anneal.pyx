@@ -227,7 +227,9 @@ cdef class Walk:
         places[sites] = np.arange(n_places, dtype=np.int32)
         self.spins.margins_stride = (n_places // LANES_READS + 1) * LANES_READS
         margins = aligned((self.n_blocks, self.spins.margins_stride), scale.dtype)
-        self.held += [indptr, indices, weights, gains, constant, scale, sites, places, margins]
+        coupled = coupled_places(indptr, indices, places, n_places)
+        self.held += [indptr, indices, weights, gains, constant, scale, sites, places, margins, coupled]
+        self.spins.coupled = <uint8_t *>address(coupled)
         self.spins.places, self.spins.margins = <int32_t *>address(places), address(margins)
         if self.spins.n_spins <= KEPT_SPINS:
             fields = aligned((self.n_blocks, self.spins.n_spins, LANES_READS), weights.dtype)
@@ -368,6 +370,21 @@ def stages_of(indptr, indices, held, bint color):
                     stage[i] = max(stage[i], stage[j] + 1)
             while color and taken[stage[i]] == i:
                 stage[i] += 1
+    return out
+
+
+cdef coupled_places(indptr, indices, places, int64_t n_places):
+    """uint8: for each 32 places of a sweep, whether two of them are coupled."""
+    cdef const int64_t[::1] starts = indptr
+    cdef const int32_t[::1] partners = indices, at = places
+    cdef int64_t i, k
+    out = np.zeros(n_places // LANES_READS + 1, np.uint8)
+    cdef uint8_t[::1] coupled = out
+    with nogil:
+        for i in range(at.shape[0]):
+            for k in range(starts[i], starts[i + 1]):
+                if at[i] // LANES_READS == at[partners[k]] // LANES_READS:
+                    coupled[at[i] // LANES_READS] = 1
     return out
 
 
