@@ -21,7 +21,6 @@
 #define N_VECTORS DRAW_VECTORS               /* vectors of one spin's fields in 32 reads */
 #define FAR (sizeof(real) == 4 ? REAL_C(22.2) : REAL_C(36.8)) /* e^-FAR is below every uniform */
 #define UNKNOWN -REAL_C(0x1p100) /* a margin that tells nothing */
-#define MOVING_ALIKE 7.0 /* sums cost as much as bringing fields up to date where one spin in so many moves */
 
 /* e^-x for |x| <= 40; relative error below 3e-7 (float32), 2 ulp (float64). */
 INLINE vreal exp_minus(vreal x) {
@@ -184,6 +183,14 @@ static int64_t walk_at_random(const fnn_spins *m, uint32_t *states, stream *s, r
     return moved;
 }
 
+/* Whether so few of n spins moved that fields which are kept cost less than sums: by the instructions for a
+ * partner, 10 in a sum, 15 where a field follows a flip, and what a branch on the flip and the margin take. */
+static int is_calm(const fnn_spins *m, int64_t moved, int64_t n) {
+    double degree = (double)m->indptr[m->n_spins] / (double)(m->n_spins + !m->n_spins);
+    double few = (degree - 3) / (1.5 * degree + 10);
+    return (double)moved < (few > 0.05 ? few : 0.05) * (double)n;
+}
+
 static void begin_keeping(const fnn_spins *m, const uint32_t *states, const kept *k) {
     for (int64_t place = 0; k->margins && place <= m->n_places; place++) k->margins[place] = UNKNOWN;
     for (int64_t i = 0; k->fields && i < m->n_spins; i++) {
@@ -209,7 +216,7 @@ void FN(anneal_lanes)(const fnn_spins *m, int64_t block, int64_t t0, int64_t t1)
         if (m->random_order) moved = walk_at_random(m, states, &s, twice_beta, keeping ? &k : 0, last - first);
         else if (keeping) moved = walk_keeping(m, states, &s, twice_beta, &k, first, last);
         else moved = walk_summing(m, states, &s, twice_beta, first, last);
-        int calm = MOVING_ALIKE * moved < (m->random_order ? 1 : DRAW) * (last - first);
+        int calm = is_calm(m, moved, (m->random_order ? 1 : DRAW) * (last - first));
         if (calm && (k.fields || k.margins) && !keeping && t1 - t > 3 * m->n_sites) begin_keeping(m, states, &k);
         else calm = calm && keeping;
         keeping = calm;
