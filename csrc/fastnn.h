@@ -58,12 +58,13 @@ typedef struct {
     const double *betas;   /* (n_rows) */
     const void *reference; /* real (n_tiles * FNN_TILE), or NULL: zero */
     const double *from;    /* (n_rows), with rise, without reference */
-    double *rise;          /* (n_rows, n_tiles): sums of ln(sum over states) at betas less those at from, or NULL */
+    double *rise;          /* (n_rows, n_tiles): sums of ln(sum over states) at betas less those at from, or NULL;
+                              of a group with its first unit's tile */
     /* Units whose states are numbers: a draw of them, and what clamped ones are held at. */
     void *values;           /* real (n_rows, stride) */
     const void *held_values; /* real (n_rows, stride) */
     /* Units of which exactly one in a group is up; see groups.c. NULL: there are none. */
-    void *fields;          /* real (n_rows, stride): z, to be read and overwritten there */
+    void *fields;          /* real (n_rows, stride): z of the model itself, read and overwritten there */
     const int64_t *groups; /* (n_groups, 2): first unit, and the one past the last */
     int64_t n_groups;
     const uint64_t *alone; /* (n_tiles): units in no group */

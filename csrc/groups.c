@@ -8,6 +8,7 @@
  */
 #include "fastnn.h"
 #include "normal.h"
+#include "units/tempered.h"
 
 typedef struct {
     int64_t first, last;
@@ -28,6 +29,27 @@ INLINE void weigh(const fnn_layer *l, real *z, double *log_partition) {
         if (log_partition) log_partition[first / TILE] += (double)most;
     }
     for (int64_t u = l->groups[0] / TILE * TILE; u < last_unit; u += LANES) store_real(z + u, vexp(load_real(z + u)));
+}
+
+/* By how much a change of temperature raises ln sum_u e^(beta z_u) of a group. The same unit is greatest at every
+ * beta, so with d = z - max z, S = sum e^(beta d): by max z + ln(1 + (S(to) - S(from)) / S(from)). */
+INLINE double group_rise(const real *z, group g, double from, double to) {
+    real most = z[g.first];
+    double sum = 0, change = 0, by = to - from;
+    for (int64_t u = g.first + 1; u < g.last; u++) most = z[u] > most ? z[u] : most;
+    for (int64_t u = g.first; u < g.last; u += LANES) {
+        int64_t left = g.last - u < LANES ? g.last - u : LANES;
+        vreal d = load_some(z + u, left, most) - splat(most);
+        vreal each = vexp(splat((real)from) * d);
+        vreal rise = exp_rise(d, splat((real)from), splat((real)to), splat((real)by));
+        for (int64_t k = 0; k < left; k++) sum += (double)each[k], change += (double)rise[k];
+    }
+    vreal ratio = splat((real)(change / sum));
+    /* In [-1/2, 0] the logarithm keeps the digits of the change. */
+    vreal less = min_real(ratio, -ratio / (splat(1) + ratio));
+    vreal log = log1p_half(max_real(splat(REAL_C(-0.5)), less)), direct = vlog(splat(1) + less);
+    log = select_real(less < splat(REAL_C(-0.5)), direct, log);
+    return by * (double)most + (double)select_real(ratio > splat(0), -log, log)[0];
 }
 
 /* The unit that is up, where some of the group's are held: the one held up, or a draw among those not held. */
@@ -93,12 +115,23 @@ INLINE void group_row(const fnn_layer *l, int64_t row, const real *weight, group
         ((double *)l->log_partition)[row * n_tiles + g.first / TILE] += (double)vlog(splat((real)g.sum))[0];
 }
 
+/* All tiles that hold units of groups; others in them are tempered as well, and nobody reads them. */
+INLINE void temper_groups(const fnn_layer *l, int64_t row, real *z) {
+    for (int64_t u = l->groups[0] / TILE * TILE; u < l->groups[2 * l->n_groups - 1]; u += TILE)
+        temper_row(l, row, u, z + u);
+}
+
 void FN(group_rows)(const fnn_layer *l, int64_t row0, int64_t row1) {
     int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
     for (int64_t row = row0; row < row1; row++) {
         real uniform[TILE] ALIGNED, *z = (real *)l->fields + row * l->stride;
         philox_place at = {l->key, l->step, l->chain0 + (uint64_t)row, (uint32_t)l->stream + STREAM_GROUPS};
         int64_t tile = -1;
+        for (int64_t k = 0; l->rise && k < l->n_groups; k++) {
+            group g = {l->groups[2 * k], l->groups[2 * k + 1], 0};
+            l->rise[row * n_tiles + g.first / TILE] += group_rise(z, g, l->from[row], l->betas[row]);
+        }
+        if (l->betas) temper_groups(l, row, z);
         weigh(l, z, l->log_partition ? (double *)l->log_partition + row * n_tiles : 0);
         for (int64_t k = 0; k < l->n_groups; k++) {
             group g = {l->groups[2 * k], l->groups[2 * k + 1], 0};

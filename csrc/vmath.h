@@ -163,16 +163,29 @@ INLINE vreal log1p_half(vreal f) {
     return log_join(k, select_real(small, (f + f) + splat(1), f));
 }
 
+/* e^x - 1 of e's x, where 2^n is a normal number: exact where x is small. */
+INLINE vreal exp_less_one(exp_parts e) {
+    vreal low = (vreal)exp_low_half(e.steps), high = (vreal)exp_high_half(e.steps);
+    vreal power = low * high;
+    return (power - splat(1)) + power * e.u;
+}
+
+/* e^(to z) - e^(from z), by = to - from, for to, from >= 0, with the digits of the change: e^(low z) times
+ * plus or minus (e^(|by| z) - 1), low the lesser of both. */
+INLINE vreal exp_rise(vreal z, vreal from, vreal to, vreal by) {
+    vreal x = abs_real(by) * z;
+    vreal less = select_real(x > splat(1), vexp(x) - splat(1), exp_less_one(exp_split(exp_clamp(x))));
+    vreal change = vexp(min_real(from, to) * z) * less;
+    return select_real(by < splat(0), -change, change);
+}
+
 /* log(1 + e^(to z)) - log(1 + e^(from z)), by = to - from, for to, from in [0, 1]; as exact where they are
  * close as where they are not. With x = |z|, q = e^(-low x), low the lesser of both, it is by max(z, 0) plus
  * or minus log(1 + q (e^(-|by| x) - 1) / (1 + q)): a ratio in [-1/2, 0]. */
 INLINE vreal softplus_rise(vreal z, vreal from, vreal to, vreal by) {
     vreal x = min_real(abs_real(z), splat(EXP_LIMIT));
     vreal q = vexp(-min_real(from, to) * x);
-    exp_parts e = exp_split(-abs_real(by) * x);
-    vreal scale = (vreal)exp_low_half(e.steps), other = (vreal)exp_high_half(e.steps);
-    vreal power = scale * other;
-    vreal less = (power - splat(1)) + power * e.u;
+    vreal less = exp_less_one(exp_split(-abs_real(by) * x));
     vreal change = log1p_half(q * less / (splat(1) + q));
     return by * max_real(z, splat(0)) + select_real(by < splat(0), -change, change);
 }

@@ -109,6 +109,27 @@ def likelihoods() -> dict[str, dict[int, str]]:
             found[f"bridge, {name}"] = {n: digest(np.array(z)) for n, z in values.items()}
             drawn = {n: m.temper(30, 10, base="uniform", random_state=0) for n, m in runs.items()}
             found[f"tempering, {name}"] = {n: digest(t.samples, t.swap_rates) for n, t in drawn.items()}
+        found.update(annealed_units(dtype))
+    return found
+
+
+def annealed_units(dtype) -> dict[str, dict[int, str]]:
+    """Potts units at every temperature; the weights of one step of units that are numbers."""
+    rng = np.random.default_rng(9)
+    W, found = rng.normal(0, 0.1, (300, 90)).astype(dtype), {}
+    options = {"n_chains": 70, "base": "uniform", "random_state": 0}
+    for unit in ("gaussian", "poisson", "relu", fastnn.Potts((20, 1, 50, 19))):
+        name = unit if isinstance(unit, str) else "potts"
+        turned = {n: fastnn.RBM.from_parameters(W, hidden=unit, n_threads=n) for n in THREADS}
+        works = {n: m.log_partition("ais", betas=[0, 1], **options).value for n, m in turned.items()}
+        found[f"annealed {name}, {np.dtype(dtype).name}"] = {n: digest(np.array(z)) for n, z in works.items()}
+    potts = fastnn.Potts((70, 1, 200, 29))
+    runs = {n: fastnn.RBM.from_parameters(W, visible=potts, hidden=unit, n_threads=n) for n in THREADS}
+    works = {n: np.array(m.log_partition("ais", n_betas=20, **options).value) for n, m in runs.items()}
+    drawn = {n: m.temper(30, 10, base="uniform", random_state=0) for n, m in runs.items()}
+    found[f"potts in both layers, {np.dtype(dtype).name}"] = {
+        n: digest(works[n], t.samples, t.swap_rates) for n, t in drawn.items()
+    }
     return found
 
 

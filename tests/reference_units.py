@@ -53,25 +53,46 @@ def coarse(unit: str):
     return s[:40], log_weight[:40]
 
 
+def layer_states(unit, n: int):
+    """All states of a layer of n units and their ln weights: unit is a name, or Potts units."""
+    if isinstance(unit, str):
+        s, log_weight = coarse(unit)
+        return np.array(list(cartesian(s, repeat=n))), np.array(list(cartesian(log_weight, repeat=n))).sum(
+            axis=1
+        )
+    choices = [np.eye(size) if size > 1 else np.array([[0.0], [1.0]]) for size in unit.groups]
+    states = np.array([np.concatenate(parts) for parts in cartesian(*choices)])
+    return states, np.zeros(len(states))
+
+
 class ExactModel:
     """A model of a few units of any types: P(v) at every combination of the visible nodes.
 
-    W (n_visible, n_hidden), a, b.
+    W (n_visible, n_hidden), a, b; visible and hidden are names, or Potts units.
     """
 
-    def __init__(self, W, a, b, visible: str, hidden: str):
+    def __init__(self, W, a, b, visible, hidden):
         self.W, self.a, self.b = (np.asarray(x, dtype=np.float64) for x in (W, a, b))
         self.visible, self.hidden = visible, hidden
-        s, log_weight = coarse(visible)
-        n = len(self.a)
-        self.V = np.array(list(cartesian(s, repeat=n)))
-        self.log_weight = np.array(list(cartesian(log_weight, repeat=n))).sum(axis=1)
-        exponents = self.log_weight + self.V @ self.a + self.hidden_sums(self.V)
+        self.V, self.log_weight = layer_states(visible, len(self.a))
+        exponents = self.log_weight + self.log_f(1.0, self.a)
         self.log_z = logsumexp(exponents)
         self.p = np.exp(exponents - self.log_z)
 
-    def hidden_sums(self, V):
-        z = V @ self.W + self.b
+    def log_f(self, beta: float, reference):
+        """ln f_beta(v) less ln base(v) at every node: from independent visible units to the model."""
+        return self.V @ ((1 - beta) * np.float64(reference) + beta * self.a) + self.hidden_sums(self.V, beta)
+
+    def law(self, beta: float, reference):
+        """P_beta of every node."""
+        exponents = self.log_weight + self.log_f(beta, reference)
+        return np.exp(exponents - logsumexp(exponents))
+
+    def hidden_sums(self, V, beta: float = 1.0):
+        z = beta * (V @ self.W + self.b)
+        if not isinstance(self.hidden, str):
+            states, _ = layer_states(self.hidden, len(self.b))
+            return logsumexp(z @ states.T, axis=1)
         s, log_weight = coarse(self.hidden)
         return logsumexp(z[..., None] * s + log_weight, axis=-1).sum(axis=1)
 

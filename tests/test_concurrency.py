@@ -32,6 +32,10 @@ def random_model(n_features, n_components, Model=RBM, dtype=np.float32):
     return Model.from_parameters(W, random_state=0)
 
 
+def of_numbers():
+    return RBM.from_parameters(np.full((784, 512), -0.01, np.float32), visible="poisson", hidden="relu")
+
+
 def run_script(script, timeout=60, **environment):
     """Run Python code in a process of its own; what it printed."""
     done = subprocess.run(
@@ -137,6 +141,8 @@ CALLS = {
     ),
     "score_samples": lambda m: m.score_samples(rows(50_000, 784)),
     "log_partition": lambda m: random_model(784, 25).log_partition(),
+    "annealing of numbers": lambda m: of_numbers().log_partition("ais", base="uniform", random_state=0),
+    "tempering of numbers": lambda m: of_numbers().temper(50, 100_000, base="uniform", random_state=0),
 }
 
 

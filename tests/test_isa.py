@@ -108,7 +108,7 @@ def test_likelihoods_are_bitwise_the_same(isa):
     skip_unless_it_runs(isa)
     expected = {name: set(of.values()) for name, of in fingerprints("baseline", "likelihoods").items()}
     assert {len(digests) for digests in expected.values()} == {1}
-    assert len(set.union(*expected.values())) == len(expected) == 12
+    assert len(set.union(*expected.values())) == len(expected) == 22
     assert {name: set(of.values()) for name, of in fingerprints(isa, "likelihoods").items()} == expected
 
 

@@ -5,6 +5,7 @@
 #include "../fastnn.h"
 #include "../philox.h"
 #include "../vec.h"
+#include "tempered.h"
 
 void FN(product_tile)(const fnn_product *p, int64_t row0, int64_t row1, int64_t tile, void *sums);
 
@@ -44,6 +45,16 @@ INLINE double row_log_partition(const real z[TILE], int64_t n_left, uint64_t fre
     real each[TILE] ALIGNED;
     double sum = 0;
     for (int u = 0; u < TILE; u += LANES) store_real(each + u, unit_log_partition(load_real(z + u)));
+    for (int u = 0; u < TILE && u < n_left; u++) sum += free >> u & 1 ? (double)each[u] : 0.0;
+    return sum;
+}
+
+/* By how much a change of temperature raises the row's sum: of differences, or their digits would be lost. */
+INLINE double row_rise(const real z[TILE], double from, double to, int64_t n_left, uint64_t free) {
+    real each[TILE] ALIGNED;
+    double sum = 0;
+    for (int u = 0; u < TILE; u += LANES)
+        store_real(each + u, unit_rise(load_real(z + u), splat((real)from), splat((real)to), splat((real)(to - from))));
     for (int u = 0; u < TILE && u < n_left; u++) sum += free >> u & 1 ? (double)each[u] : 0.0;
     return sum;
 }

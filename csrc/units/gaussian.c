@@ -9,6 +9,9 @@
 
 INLINE vreal unit_mean(vreal z) { return z; }
 INLINE vreal unit_log_partition(vreal z) { return splat(REAL_C(0.5)) * z * z + splat(LN_ROOT_2PI); }
+INLINE vreal unit_rise(vreal z, vreal from, vreal to, vreal by) {
+    return splat(REAL_C(0.5)) * z * z * by * (from + to);
+}
 INLINE vreal unit_log_base(vreal s) { return splat(REAL_C(-0.5)) * s * s; }
 
 INLINE void unit_draws(philox_place at, int64_t tile, const real z[TILE], real out[TILE]) {

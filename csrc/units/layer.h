@@ -82,28 +82,11 @@ double UNIT_NAME(UNIT, _log_base)(const void *x, int64_t n_units) {
     return 0;
 }
 
-/* By how much a change of temperature raises the row's sum: of differences, or their digits would be lost. */
-INLINE double row_rise(const real z[TILE], double from, double to, int64_t n_left) {
-    real each[TILE] ALIGNED;
-    double sum = 0;
-    for (int u = 0; u < TILE; u += LANES)
-        store_real(each + u, unit_rise(load_real(z + u), splat((real)from), splat((real)to), splat((real)(to - from))));
-    for (int u = 0; u < TILE && u < n_left; u++) sum += (double)each[u];
-    return sum;
-}
-
-INLINE void temper_row(const fnn_layer *l, int64_t row, int64_t u0, real z[TILE]) {
-    vreal beta = splat((real)l->betas[row]), rest = splat((real)(1 - l->betas[row]));
-    for (int u = 0; u < TILE; u += LANES) {
-        vreal other = l->reference ? rest * load_real((const real *)l->reference + u0 + u) : splat(0);
-        store_real(z + u, beta * load_real(z + u) + other);
-    }
-}
-
 void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1, int64_t tile, void *scratch) {
     int64_t n_tiles = (l->n_units + TILE - 1) / TILE;
     uint32_t halves[2][TILE / 2] ALIGNED;
-    int draws = l->states && (!l->alone || l->alone[tile]); /* groups.c draws the other units */
+    uint64_t alone = l->alone ? l->alone[tile] : ~(uint64_t)0; /* groups.c does the other units */
+    int draws = l->states && alone;
     if (!l->field) FN(product_tile)(&l->input, row0, row1, tile, scratch);
     for (int64_t row = row0; row < row1; row++) {
         real z[TILE] ALIGNED;
@@ -111,17 +94,15 @@ void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1
         int64_t second = (row - row0) % 2;
         if (draws && !second) philox_halves(place_of(l, row), tile, halves);
         row_fields(l, scratch, row1 - row0, row0, row, TILE * tile, z);
+        if (l->fields) __builtin_memcpy((real *)l->fields + row * l->stride + TILE * tile, z, sizeof z);
         if (l->rise)
-            l->rise[row * n_tiles + tile] = row_rise(z, l->from[row], l->betas[row], l->n_units - TILE * tile);
+            l->rise[row * n_tiles + tile] = row_rise(z, l->from[row], l->betas[row], l->n_units - TILE * tile, alone);
         if (l->betas) temper_row(l, row, TILE * tile, z);
         if (draws) drawn = row_draw(l, row, tile, halves[second], z);
         if (l->states) l->states[row * n_tiles + tile] = drawn;
         if (l->mean || l->weighted) row_mean(l, row, tile, z, drawn);
         if (l->log_partition)
             ((double *)l->log_partition)[row * n_tiles + tile] =
-                row_log_partition(z, l->n_units - TILE * tile, l->alone ? l->alone[tile] : ~(uint64_t)0);
-        if (l->fields)
-            for (int u = 0; u < TILE; u += LANES)
-                store_real((real *)l->fields + row * l->stride + TILE * tile + u, load_real(z + u));
+                row_log_partition(z, l->n_units - TILE * tile, alone);
     }
 }

@@ -19,6 +19,7 @@
 
 INLINE vreal unit_mean(vreal z) { return vexp(z); }
 INLINE vreal unit_log_partition(vreal z) { return vexp(z); }
+INLINE vreal unit_rise(vreal z, vreal from, vreal to, vreal by) { return exp_rise(z, from, to, by); }
 
 /* ln Gamma(y) less Stirling's (y - 1/2) ln y - y + ln sqrt(2 pi), y >= 9 (Abramowitz, Stegun 6.1.41). */
 INLINE vreal stirling_rest(vreal y) {

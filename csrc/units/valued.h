@@ -2,12 +2,13 @@
  * its end.
  *
  * P(s given z) = base(s) e^(z s) / e^(log-partition). For rows row0..row1 of one tile of units: sums (or a
- * ready field) -> fields z -> whatever is wanted of draw, mean and log-partition. Every draw is keyed by
- * (key, stream, step, chain, unit) alone. Before including, define
+ * ready field) -> fields z -> whatever is wanted of draw, mean, log-partition and its rise. Every draw is keyed
+ * by (key, stream, step, chain, unit) alone. Before including, define
  *   UNIT          the name registered in FNN_UNITS
  *   UNIT_LEAST, UNIT_MOST  bounds of its states
  *   unit_mean     E[unit given z]
  *   unit_log_partition     ln of the integral (or sum) over the states of base(s) e^(z s)
+ *   unit_rise              unit_log_partition at to z less the one at from z, by = to - from, for to, from in [0, 1]
  *   unit_log_base          ln base(s)
  *   unit_draws(at, tile, z, out)   a draw of the 64 units of a tile
  */
@@ -36,6 +37,10 @@ void UNIT_NAME(UNIT, _layer_tile)(const fnn_layer *l, int64_t row0, int64_t row1
         real z[TILE] ALIGNED, out[TILE] ALIGNED;
         int64_t at = row * l->stride + TILE * tile;
         row_fields(l, scratch, row1 - row0, row0, row, TILE * tile, z);
+        if (l->rise)
+            l->rise[row * n_tiles + tile] =
+                row_rise(z, l->from[row], l->betas[row], l->n_units - TILE * tile, ~(uint64_t)0);
+        if (l->betas) temper_row(l, row, TILE * tile, z);
         if (l->values || (l->mean && l->weigh_draws)) row_draws(l, row, tile, z, out);
         if (l->values) __builtin_memcpy((real *)l->values + at, out, sizeof out);
         if (l->mean && !l->weigh_draws) row_means(l, tile, z, out);

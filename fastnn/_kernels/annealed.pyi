@@ -3,10 +3,11 @@ import numpy as np
 from .source import Source
 from .weights import Weights
 
+def start_states(weights: Weights, source: Source | None, n_rows: int) -> np.ndarray: ...
 def anneal(
     weights: Weights,
-    x: Source,
-    order: np.ndarray,
+    source: Source | None,
+    order: np.ndarray | None,
     path: np.ndarray,
     reference: np.ndarray,
     key: int,

@@ -33,13 +33,6 @@ cdef int64_t SPREAD_ROWS = 16
 cdef int64_t BLOCK_WORK = <int64_t>1 << 32
 
 
-cdef struct layer_rows:
-    # The block of chains of one layer, as states or as values, and what is needed to draw them.
-    uint64_t *states  # (n_rows, n_tiles), or NULL
-    char *values      # real (n_rows, width), or NULL
-    char *field       # real (n_rows, width): where values of the other layer are multiplied, or groups drawn
-
-
 cdef struct gibbs_task:
     layer_side side
     layer_rows v, h, start
@@ -118,12 +111,14 @@ cdef void lead_gibbs(fnn_team *team, void *context) noexcept nogil:
     walk(<Weights>job.weights, team, job.source, job.row0, job.n, job.task, &job.watch)
 
 
-cdef layer_rows room(Weights weights, layer_side side, int64_t rows, bint field, list held):
-    """Memory for a block of chains; held keeps it alive."""
+cdef layer_rows room(Weights weights, layer_side side, int64_t rows, bint field, list held, states=None):
+    """Memory for a block of chains; held keeps it alive. states: the chains' own, where the caller has them."""
     cdef layer_rows found
     memset(&found, 0, sizeof(layer_rows))
     packed = side.step != 0
-    own = aligned((rows, side.n_tiles if packed else side.width), np.uint64 if packed else weights.dtype)
+    own = states
+    if own is None:
+        own = aligned((rows, side.n_tiles if packed else side.width), np.uint64 if packed else weights.dtype)
     beside = aligned((rows if field or side.n_groups else 1, side.width), weights.dtype)
     held.extend((own, beside))
     if packed:

@@ -115,17 +115,19 @@ def _each_block(Weights weights, Source x, bint hidden, mean, total, int n_threa
             total[row0:row0 + n] = logs[:n].sum(axis=1)
 
 
-def means_at_rest(Weights weights, bint hidden):
-    """(n_units,) E[unit given its bias alone], of visible units in units of sigma."""
+def at_rest(Weights weights, bint hidden):
+    """Of a layer's units given their biases alone: (n_units,) means, of visible units in units of sigma, and the
+    sum of ln(sum over states)."""
     cdef layer_side side = weights.hidden if hidden else weights.visible
     cdef fnn_layer layer = weights.given_states(hidden, NULL)
     field, means = aligned((1, side.width), weights.dtype), aligned((1, side.width), weights.dtype)
+    logs = aligned((side.n_tiles,), np.float64)
     cdef fnn_team alone
     alone.n_workers = 1
     layer.field = layer.fields = address(field)
-    layer.mean = address(means)
+    layer.mean, layer.log_partition = address(means), address(logs)
     weights.run(&alone, hidden, &layer, 1, NULL, NULL)
-    return means[0, :side.n_units]
+    return means[0, :side.n_units], float(logs.sum())
 
 
 def log_base(Weights weights, bint hidden, x):

@@ -11,8 +11,12 @@ from scipy.special import expit
 
 from fastnn._kernels.annealed import anneal
 from fastnn._kernels.core import unit_values
-from fastnn._validation import check_parameter, visible_source
+from fastnn._kernels.layers import at_rest
+from fastnn._kernels.weights import Weights
+from fastnn._threads import single_threaded_blas
+from fastnn._validation import check_parameter
 from fastnn.energy.partition import LogPartition, log_sum_exp
+from fastnn.energy.units import bias_of_mean
 from fastnn.exceptions import LikelihoodWarning
 
 METHODS = ("ais", "reverse_ais", "bridge")
@@ -27,36 +31,39 @@ _DRAWS, _STEPS = 1000, 200
 class Annealing:
     """Chains of one model between its base rates and itself.
 
-    weights: the model's; reference: biases of the visible units at beta = 0; betas: rising from 0 to 1.
+    reference: biases of the visible units at beta = 0; betas: rising from 0 to 1.
     """
 
-    def __init__(self, weights, units, reference, betas, key: int, n_threads: int):
-        self.weights, self.units, self.n_threads = weights, units, n_threads
-        self.reference, self.betas, self.key = reference.astype(weights.dtype), betas, key
+    def __init__(self, model, reference, betas, key: int, n_threads: int):
+        self.model, self.weights, self.n_threads = model, model._weights(n_threads), n_threads
+        self.reference, self.betas, self.key = reference.astype(self.weights.dtype), betas, key
 
     def base_log_partition(self) -> float:
         """ln Z at beta = 0: hidden units without fields, visible ones at the reference."""
-        low, step = self.weights.unit_range(False)
-        reference = self.reference.astype(np.float64)
-        visible = np.logaddexp(low * reference, (low + step) * reference).sum()
-        return float(visible + self.weights.n_units(True) * np.log(2))
+        fields = self.reference.astype(np.float64), np.zeros(self.weights.n_units(True))
+        return sum(
+            log_partition_at_rest(unit, self.model._groups(hidden), z)
+            for hidden, unit, z in zip((False, True), self.model._units(), fields, strict=True)
+        )
 
-    def _works(self, source, order, path, purpose: int) -> np.ndarray:
+    def _works(self, source, order, path, n_chains: int, purpose: int) -> np.ndarray:
         key = int(np.random.SeedSequence([self.key, purpose]).generate_state(1, np.uint64)[0])
-        out = np.zeros(len(order))
+        out = np.zeros(n_chains)
         path = np.ascontiguousarray(path, np.float64)
-        anneal(self.weights, source, order, path, self.reference, key, out, self.n_threads)
+        with single_threaded_blas(any(self.model._valued())):
+            anneal(self.weights, source, order, path, self.reference, key, out, self.n_threads)
+        if not np.isfinite(out).all():
+            raise OverflowError(
+                f"states or rates of {self.model._units()} units leave the range of {self.weights.dtype}: "
+                "the weights are too large" + " or want float64" * (self.weights.dtype == np.float32)
+            )
         return out
 
     def forward(self, n_chains: int) -> np.ndarray:
         """ln of the importance weights of n_chains chains: the mean weight is Z / Z at beta = 0."""
-        zeros = np.full((1, self.weights.n_units(False)), self.weights.unit_range(False)[0], np.int8)
-        source = visible_source(
-            zeros, self.units[0], None, strict=False, dtype=self.weights.dtype, n_threads=1
-        )
         # The step at beta = 0 draws the base rates, wherever it starts.
         path = np.concatenate([[0.0], self.betas])
-        return self._works(source, np.zeros(n_chains, np.int64), path, 0)
+        return self._works(None, None, path, n_chains, 0)
 
     def backward(self, source, n_chains: int, n_steps: int) -> np.ndarray:
         """The same sums along chains from rows of data, n_steps at beta = 1, to the base rates: as many
@@ -65,7 +72,7 @@ class Annealing:
         rows = np.linspace(0, source.n_rows - 1, n_rows).astype(np.int64)
         each = -(-n_chains // n_rows)
         path = np.concatenate([np.ones(n_steps + 1), self.betas[::-1]])
-        return -self._works(source, np.tile(rows, each), path, 1).reshape(each, n_rows)
+        return -self._works(source, np.tile(rows, each), path, each * n_rows, 1).reshape(each, n_rows)
 
     def ais(self, works: np.ndarray) -> LogPartition:
         relative = np.exp(works - works.max())
@@ -146,8 +153,16 @@ def check_ladder(betas) -> np.ndarray:
     return betas
 
 
+def log_partition_at_rest(unit: str, groups, fields: np.ndarray) -> float:
+    """ln of the sum over all states of units that are coupled to nothing, at these fields (n_units,)."""
+    values, alone = unit_values(), np.zeros((fields.size, 1))
+    weights = Weights(alone, fields, alone[0], values[unit], values["bernoulli"], 1, visible_groups=groups)
+    return at_rest(weights, False)[1]
+
+
 def base_biases(model, base, rows) -> np.ndarray:
-    """Biases of visible units that by themselves have the data's means (or those of the model's draws)."""
+    """Biases of visible units that by themselves have the data's means (or those of the model's draws), in
+    units of sigma."""
     n_features = model.components_.shape[1]
     if not isinstance(base, str):
         base = check_parameter("base", base).astype(np.float64)
@@ -158,20 +173,12 @@ def base_biases(model, base, rows) -> np.ndarray:
         raise ValueError(f"base must be 'data', 'uniform' or an array, got {base!r}")
     if base == "uniform":
         return np.zeros(n_features)
+    sigma = model.__dict__.get("sigma_", 1.0)
     known = getattr(model, "_training_state", {}).get("base")
     if known is not None and known.shape == (n_features,):
-        return known
-    low, step = unit_values()[model._units()[0]][1:]
+        return known / sigma
     if rows is not None:
         mean, n_rows = np.asarray(rows.mean(axis=0)).ravel(), rows.shape[0]
     else:
         mean, n_rows = model.sample(_DRAWS, _STEPS, random_state=0).mean(axis=0), _DRAWS
-    return biases_of_means(mean, n_rows, low, step)
-
-
-def biases_of_means(mean, n_rows: int, low: int, step: int) -> np.ndarray:
-    """Biases at which units of values low, low + step have these means, away from the ends by what n_rows
-    draws cannot tell."""
-    inside = 1 / (n_rows + 2)
-    p = np.clip((np.asarray(mean, np.float64) - low) / step, inside, 1 - inside)
-    return np.log(p / (1 - p)) / step
+    return bias_of_mean(model._units()[0], np.float64(mean) / sigma, n_rows, model._groups(False))

@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 
-from fastnn._kernels.core import unit_values
 from fastnn._kernels.gibbs import gibbs
-from fastnn._kernels.layers import means_at_rest
+from fastnn._kernels.layers import at_rest
 from fastnn._kernels.train import Trainer
 from fastnn._validation import real_dtype, visible_source
-from fastnn.energy._annealing import biases_of_means
 from fastnn.energy._fit import (
     MONITOR_ROWS,
     MONITORS,
@@ -91,7 +89,7 @@ class Learning:
             W *= min(1, _START_NORM / np.linalg.norm(W, 2))
         a = np.zeros(X.shape[1])
         if self.init == "hinton":
-            a = bias_of_mean(self._units()[0], mean, X.shape[0])
+            a = bias_of_mean(self._units()[0], mean, X.shape[0], self._visible_groups(X))
         return W.astype(dtype), a.astype(dtype), np.zeros(self.n_components, dtype)
 
     def _initial_sigma(self, X, mean) -> np.ndarray | None:
@@ -156,7 +154,7 @@ class Learning:
             dtype=dtype,
             n_threads=n_threads,
             keep=False,
-            groups=group_ranges(self.visible, X.shape[1], "visible"),
+            groups=self._visible_groups(X),
         )
         persistent = self.method == "pcd"
         trainer = Trainer(
@@ -181,13 +179,13 @@ class Learning:
             state=state,
         )
         if "visible_mean" not in state:
-            at_rest = {"bernoulli": 0.5, "spin": 0.0}.get(self._units()[1])
-            trainer.start_offsets(mean, means_at_rest(weights, True) if at_rest is None else at_rest)
+            resting = {"bernoulli": 0.5, "spin": 0.0}.get(self._units()[1])
+            trainer.start_offsets(mean, at_rest(weights, True)[0] if resting is None else resting)
         n_updates = n_epochs * -(-X.shape[0] // batch_size)
         schedule = self.learning_rate_schedule if n_updates else "constant"
         rate = self.learning_rate or default_rate(*self._units())
         rates = rates_of_fit(rate, schedule, max(n_updates, 1))
-        base = self._base(mean, X, trainer, n_epochs)
+        base = self._base(mean, X, trainer, n_epochs, sigma)
         return Run(self, trainer, source, batch_size, key, n_threads, rates, base)
 
     def _batch_of(self, n_rows: int) -> int:
@@ -198,13 +196,16 @@ class Learning:
     def _chains(self) -> int:
         return FULL_BATCH if self.batch_size == "auto" else self.batch_size
 
-    def _base(self, mean, X, trainer: Trainer, n_epochs: int) -> np.ndarray:
-        """Biases of independent visible units with the data's means, as well as they are known by now."""
+    def _visible_groups(self, X) -> np.ndarray | None:
+        return group_ranges(self.visible, X.shape[1], "visible")
+
+    def _base(self, mean, X, trainer: Trainer, n_epochs: int, sigma) -> np.ndarray:
+        """Biases of independent visible units with the data's means, as well as they are known by now; of
+        Gaussian units in those of the data, as sigma may change."""
         n_rows = X.shape[0] if n_epochs else MONITOR_ROWS
         mean = mean if n_epochs else trainer.arrays["visible_mean"][: mean.size]
-        if self._units()[0] not in TWO_VALUED:
-            return bias_of_mean(self._units()[0], mean.astype(np.float64), n_rows)
-        return biases_of_means(mean, n_rows, *unit_values()[self._units()[0]][1:])
+        biases = bias_of_mean(self._units()[0], mean.astype(np.float64), n_rows, self._visible_groups(X))
+        return biases if sigma is None else biases * sigma
 
     def _run(self, run: Run, X, X_val, shown: dict) -> None:
         """Train with monitors and early stopping, whatever happens keeping the last good parameters.

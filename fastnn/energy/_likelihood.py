@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastnn._kernels.annealed import start_states
 from fastnn._kernels.source import unpack_states
+from fastnn._threads import single_threaded_blas
 from fastnn._validation import check_n_threads, random_key
 from fastnn.energy import _annealing
 from fastnn.energy._checks import check_count
-from fastnn.energy._replicas import Replicas, Tempered, packed
+from fastnn.energy._replicas import Replicas, Tempered
 from fastnn.energy.partition import MAX_EXACT_UNITS, LogPartition, exact_log_partition
 
 
@@ -32,14 +34,13 @@ class LikelihoodMixin:
         ----------
         method : {"auto", "exact", "ais", "reverse_ais", "bridge"}, default="auto"
             "exact" sums over all states of a layer of at most 25 bernoulli or spin units, the other layer in
-            closed form; between Gaussian units it is a determinant. All others need bernoulli or spin units
-            in both layers. "ais" anneals chains from independent visible units to the model [1]_: a mean of
-            weights that is right on average, and in
-            practice too low where chains miss a part of the space. "reverse_ais" leads chains from rows of X
-            back to independent units [2]_, which errs the other way. "bridge" does both, the reverse chains
-            having made a tenth of their steps at the model before, joins them by Bennett's acceptance ratio
-            [3]_ and warns where they disagree. "auto": "exact" if it can be, else "bridge" with X and "ais"
-            without.
+            closed form; between Gaussian units it is a determinant. The others serve units of every kind.
+            "ais" anneals chains from independent visible units to the model [1]_: a mean of weights that is
+            right on average, and in practice too low where chains miss a part of the space. "reverse_ais"
+            leads chains from rows of X back to independent units [2]_, which errs the other way. "bridge"
+            does both, the reverse chains having made a tenth of their steps at the model before, joins them
+            by Bennett's acceptance ratio [3]_ and warns where they disagree. "auto": "exact" if it can be,
+            else "bridge" with X and "ais" without.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
             States of the visible units from which reverse chains start, n_chains rows of them.
         n_chains : int, default=100
@@ -50,8 +51,9 @@ class LikelihoodMixin:
         betas : array-like of shape (n_betas + 1,), default=None
             Inverse temperatures that rise from 0 to 1, in place of equal steps.
         base : {"data", "uniform"} or array-like of shape (n_features,), default="data"
-            Biases of the visible units at beta = 0. "data": those of the mean activities met in `fit`; of X
-            where the model has met no data; of the model's own draws where there is no X either.
+            Biases of the visible units at beta = 0, like `intercept_visible_` (of Gaussian units in units of
+            sigma). "data": those of the means met in `fit`; of X where the model has met no data; of the
+            model's own draws where there is no X either. "uniform": zeros.
         random_state : int, RandomState instance or None, default=None
             None: the model's own stream, which goes on from call to call.
 
@@ -60,18 +62,47 @@ class LikelihoodMixin:
         log_z : LogPartition
             With its error bars; ``float(log_z)`` is the value.
 
+        Raises
+        ------
+        ValueError
+            "exact" of layers that are too large for it or have no two-valued units; a reverse method without
+            X, or X that is not states; parameters out of their range.
+        OverflowError
+            Rates or numbers of unbounded units leave the range of the model's dtype.
+
         Warns
         -----
         LikelihoodWarning
             Both ways of a bridge are more than a nat apart.
 
+        Notes
+        -----
+        At beta the fields are beta times the model's plus 1 - beta times the base's, while each unit's own
+        law stays: the geometric mean of both ends. By Hoelder's inequality ln Z(beta) is at most
+        (1 - beta) ln Z(0) + beta ln Z(1), so every model that can be normalised can be annealed. Where both
+        layers are Gaussian or rectified, the weights of chains have a variance only if steps of beta near 1
+        are smaller than 1 less the largest singular value of W ([4]_ on heavy tails): take many.
+
         References
         ----------
-        .. [1] Salakhutdinov, Murray, "On the quantitative analysis of deep belief networks", ICML 2008.
+        .. [1] Salakhutdinov, Murray, "On the quantitative analysis of deep belief networks", ICML 2008,
+           872-879.
         .. [2] Burda, Grosse, Salakhutdinov, "Accurate and conservative estimates of MRF log-likelihood using
-           reverse annealing", AISTATS 2015.
+           reverse annealing", AISTATS 2015, 102-110.
         .. [3] Bennett, "Efficient estimation of free energy differences from Monte Carlo data", J. Comput.
            Phys. 22 (1976), 245-268.
+        .. [4] Neal, "Annealed importance sampling", Statistics and Computing 11 (2001), 125-139.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastnn import RBM
+        >>> counts = np.random.default_rng(0).poisson(3, (200, 20))
+        >>> rbm = RBM(30, visible="poisson", n_iter=5, random_state=0).fit(counts)
+        >>> log_z = rbm.log_partition("bridge", counts, n_betas=300, random_state=0)
+        >>> ais, reverse = log_z.parts["ais"], log_z.parts["reverse_ais"]
+        >>> log_z.error < 0.05, ais.lower < log_z.value < reverse.upper
+        (True, True)
         """
         self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
@@ -81,31 +112,15 @@ class LikelihoodMixin:
         n_chains, betas = _annealing.check_schedule(n_chains, n_betas, betas)
         rows = None if X is None else self._rows(X)
         source = None if X is None else self._start_states(rows, n_threads)
-        if self._units() == ("gaussian", "gaussian") and method in ("auto", "exact"):
-            return self._gaussian_log_partition()
-        n_units, over_hidden, bits = self._enumerable()
-        is_small = n_units <= MAX_EXACT_UNITS
         if method == "auto":
-            method = "exact" if is_small or not bits else "ais" if X is None else "bridge"
-        if method != "exact" and not bits:
-            raise ValueError(
-                f"annealing is between layers of bernoulli or spin units, but the layers are {self._units()}"
-            )
+            method = "exact" if self._has_exact_sum() else "ais" if X is None else "bridge"
         if method == "exact":
-            if not is_small:
-                raise ValueError(
-                    f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} units, but the layers have "
-                    f"{self.components_.shape[1]} and {self.components_.shape[0]}; use 'ais' or 'bridge'"
-                )
-            weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
-            return exact_log_partition(weights, n_threads, over_hidden, bits)
+            return self._exact_log_partition(n_threads)
         if method != "ais" and source is None:
             raise ValueError(f"method={method!r} needs X: rows of data from which its reverse chains start")
         reference = _annealing.base_biases(self, base, rows)
         key = self._fresh_key(random_state)
-        annealing = _annealing.Annealing(
-            self._weights(n_threads), self._units(), reference, betas, key, n_threads
-        )
+        annealing = _annealing.Annealing(self, reference, betas, key, n_threads)
         if method == "ais":
             return annealing.ais(annealing.forward(n_chains))
         if method == "reverse_ais":
@@ -115,15 +130,35 @@ class LikelihoodMixin:
         _annealing.warn_of_disagreement(*found.parts.values())
         return found
 
-    def _enumerable(self) -> tuple[int, bool, bool]:
-        """Size of the smaller layer of two-valued units, whether it is the hidden one, whether both are."""
+    def _smaller_layer(self) -> tuple[int, bool, bool] | None:
+        """Size of the smaller layer of bernoulli or spin units, whether it is the hidden one, whether both
+        are of such units; None where there is none."""
         names, shape = self._units(), self.components_.shape
         layers = [(shape[k], k == 0) for k in (0, 1) if names[1 - k] in ("bernoulli", "spin")]
-        if not layers:
+        return (*min(layers, key=lambda layer: layer[0]), len(layers) == 2) if layers else None
+
+    def _has_exact_sum(self) -> bool:
+        layer = self._smaller_layer()
+        is_small = layer is not None and layer[0] <= MAX_EXACT_UNITS
+        return is_small or self._units() == ("gaussian", "gaussian")
+
+    def _exact_log_partition(self, n_threads: int) -> LogPartition:
+        if self._units() == ("gaussian", "gaussian"):
+            return self._gaussian_log_partition()
+        layer, (n_hidden, n_visible) = self._smaller_layer(), self.components_.shape
+        if layer is None:
             raise ValueError(
-                f"the exact sum needs a layer of bernoulli or spin units, but the layers are {names}"
+                "the exact sum needs a layer of bernoulli or spin units, but the layers are "
+                f"{self._units()}; use 'ais' or 'bridge'"
             )
-        return *min(layers, key=lambda layer: layer[0]), len(layers) == 2
+        if layer[0] > MAX_EXACT_UNITS:
+            raise ValueError(
+                f"the exact sum needs a layer of at most {MAX_EXACT_UNITS} bernoulli or spin units, but the "
+                f"layers are {n_visible} {self._units()[0]} and {n_hidden} {self._units()[1]} units; use "
+                "'ais' or 'bridge'"
+            )
+        weights = self._make_weights(*self._parameters(), n_threads, dtype=np.float64)
+        return exact_log_partition(weights, n_threads, *layer[1:])
 
     def _gaussian_log_partition(self) -> LogPartition:
         """(n ln 2 pi - ln det P + c'P^-1 c) / 2 with precision P = [[1, -W], [-W', 1]] and c = (a, b)."""
@@ -139,7 +174,7 @@ class LikelihoodMixin:
 
     def _start_states(self, rows, n_threads: int):
         source = self._visible(rows, self._levels(), n_threads)
-        if not source.binary:
+        if not (source.binary or self._valued()[0]):
             raise ValueError(
                 "chains start from states, but X has values between them: draw or threshold them first"
             )
@@ -167,9 +202,8 @@ class LikelihoodMixin:
         """
         if log_z is None:
             self._check_fitted()
-            pair = all(unit in ("bernoulli", "spin") for unit in self._units())
-            is_large = pair and min(self.components_.shape) > MAX_EXACT_UNITS
-            if is_large or params.get("method", "auto") not in ("auto", "exact"):
+            method = params.get("method", "auto")
+            if method != "exact" and not (method == "auto" and self._has_exact_sum()):
                 params.setdefault("X", X)
             log_z = self.log_partition(**params)
         elif params:
@@ -217,42 +251,60 @@ class LikelihoodMixin:
         found : Tempered
             With `samples`, `betas`, `swap_rates` and `round_trips`.
 
+        Raises
+        ------
+        ValueError
+            A ladder that does not rise to 1, rows of `v_init` that are not states or not one for each ladder,
+            a clamp without them; parameters out of their range.
+
         References
         ----------
         .. [1] Desjardins, Courville, Bengio, Vincent, Delalleau, "Tempered Markov chain Monte Carlo for
-           training of restricted Boltzmann machines", AISTATS 2010.
+           training of restricted Boltzmann machines", AISTATS 2010, 145-152.
         .. [2] Cho, Raiko, Ilin, "Parallel tempering is efficient for learning restricted Boltzmann machines",
            IJCNN 2010.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from fastnn import RBM
+        >>> X = load_iris().data
+        >>> rbm = RBM(8, visible="gaussian", n_iter=100, batch_size=10, random_state=0).fit(X)
+        >>> found = rbm.temper(300, 30, random_state=0)
+        >>> bool((abs(found.samples.mean(axis=0) - X.mean(axis=0)) < 0.5).all()), found.swap_rates.shape
+        (True, (9,))
         """
         self._check_fitted()
         n_threads = check_n_threads(self.n_threads)
         n_samples, n_steps = check_count("n_samples", n_samples, 1), check_count("n_steps", n_steps, 0)
         swap_interval = check_count("swap_interval", swap_interval, 1)
-        if not self._enumerable()[2]:
-            raise ValueError(f"tempering is for bernoulli and spin units, but the layers are {self._units()}")
         betas = _annealing.check_ladder(betas)
         mask = None if clamp is None else self._check_clamp(clamp, v_init)
         key = self._fresh_key(random_state)
         reference = _annealing.base_biases(self, base, None)
         weights = self._weights(n_threads)
-        states = np.zeros((n_samples * betas.size, -(-self.n_features_in_ // 64)), np.uint64)
+        states = start_states(weights, None, n_samples * betas.size)
         if v_init is not None:
             rows = self._rows(np.atleast_2d(v_init))
             if rows.shape[0] not in (1, n_samples):
                 raise ValueError(f"v_init has {rows.shape[0]} rows, but n_samples={n_samples}")
-            start = packed(weights, self._start_states(rows, n_threads))
+            start = start_states(weights, self._start_states(rows, n_threads), rows.shape[0])
             states[...] = np.repeat(np.broadcast_to(start, (n_samples, start.shape[1])), betas.size, axis=0)
         replicas = Replicas(weights, states, betas, reference, key, mask, n_threads)
-        if v_init is None:
-            replicas.draw_base()
-        replicas.run(n_steps, swap_interval)
+        with single_threaded_blas(any(self._valued())):
+            if v_init is None:
+                replicas.draw_base()
+            replicas.run(n_steps, swap_interval)
         samples = self._states_of(replicas.model_states())
         trips = replicas.arrivals / replicas.rung.size
         return Tempered(samples, betas, replicas.swap_rates(), trips)
 
-    def _states_of(self, words) -> np.ndarray:
-        bits = unpack_states(words, self.n_features_in_)
-        return bits.astype(np.bool_) if self._units()[0] == "bernoulli" else (2 * bits.astype(np.int8) - 1)
+    def _states_of(self, states) -> np.ndarray:
+        """Rows of `start_states` as the user knows them."""
+        if self._valued()[0]:
+            return states[:, : self.n_features_in_] * self.__dict__.get("sigma_", states.dtype.type(1))
+        bits = unpack_states(states, self.n_features_in_)
+        return 2 * bits.astype(np.int8) - 1 if self._units()[0] == "spin" else bits
 
     def _fresh_key(self, random_state) -> int:
         """Of a call's own random streams."""

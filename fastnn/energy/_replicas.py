@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastnn._kernels.annealed import rises, walk
-from fastnn._kernels.gibbs import gibbs
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,8 @@ class Tempered:
     Attributes
     ----------
     samples : ndarray of shape (n_samples, n_features)
-        Visible states of the model itself, the last of each ladder: bool for Bernoulli units, int8 for spins.
+        Visible states of the model itself, the last of each ladder: bool for Bernoulli and Potts units, int8
+        for spins, else numbers in the model's dtype.
     betas : ndarray of shape (n_betas,)
     swap_rates : ndarray of shape (n_betas - 1,)
         Accepted share of the exchanges tried between neighbours; NaN where none was tried.
@@ -31,20 +31,10 @@ class Tempered:
     round_trips: float
 
 
-def packed(weights, source) -> np.ndarray:
-    """Rows of visible states as words, a bit a unit."""
-    states = np.empty((source.n_rows, source.n_features), np.int8)
-    gibbs(weights, source, 0, 0, 0, 0, None, states, 1)
-    words = np.zeros((source.n_rows, -(-source.n_features // 64)), np.uint64)
-    bits = np.packbits(states > 0, axis=1, bitorder="little")
-    words.view(np.uint8)[:, : bits.shape[1]] = bits
-    return words
-
-
 class Replicas:
     """Ladders of replicas, which exchange their temperatures; states stay where they are.
 
-    states: packed (n_ladders * n_betas, words), ladder by ladder.
+    states: of `annealed.start_states`, n_ladders * n_betas rows, ladder by ladder.
     """
 
     def __init__(self, weights, states, betas, reference, key: int, clamp, n_threads: int):
@@ -105,7 +95,7 @@ class Replicas:
             self.exchange(k % 2)
 
     def model_states(self) -> np.ndarray:
-        """Packed states at the last beta, a row a ladder."""
+        """States at the last beta, a row a ladder."""
         rows = self.replica[:, -1] + self.betas.size * np.arange(len(self.replica))
         return np.ascontiguousarray(self.states[rows])
 

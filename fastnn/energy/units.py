@@ -281,8 +281,11 @@ def why_not_normalisable(W: np.ndarray, visible: str, hidden: str) -> str | None
 # --- where learning begins -------------------------------------------------------------------------
 
 
-def bias_of_mean(unit: str, mean: np.ndarray, n_rows: int) -> np.ndarray:
-    """The field at which a unit has this mean; means of few rows are kept off the ends of the range."""
+def bias_of_mean(unit: str, mean: np.ndarray, n_rows: int, groups: np.ndarray | None = None) -> np.ndarray:
+    """The field at which a unit has this mean; means of few rows are kept off the ends of the range.
+
+    groups: of Potts units, `group_ranges`; those in none are Bernoulli units.
+    """
     inside = 1 / (n_rows + 2)
     if unit == "gaussian":
         return mean
@@ -293,7 +296,10 @@ def bias_of_mean(unit: str, mean: np.ndarray, n_rows: int) -> np.ndarray:
     if unit == "relu":
         return _rectified_field(np.maximum(mean, inside))
     p = np.clip(mean, inside, 1 - inside)
-    return np.log(p) if unit == "potts" else np.log(p / (1 - p))
+    odds = np.log(p / (1 - p))
+    for first, last in () if groups is None else groups:
+        odds[first:last] = np.log(p[first:last])
+    return odds
 
 
 def _rectified_field(mean: np.ndarray) -> np.ndarray:
