@@ -42,7 +42,9 @@ class LikelihoodMixin:
             by Bennett's acceptance ratio [3]_ and warns where they disagree. "auto": "exact" if it can be,
             else "bridge" with X and "ais" without.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
-            States of the visible units from which reverse chains start, n_chains rows of them.
+            States of the visible units from which reverse chains start, n_chains rows of them. Draws of the
+            model serve best (``temper(n).samples``): rows that it does not fit pull the reverse estimate
+            down, and the bridge with it.
         n_chains : int, default=100
             Chains each way, all at once.
         n_betas : int, default=10000
