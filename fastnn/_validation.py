@@ -137,7 +137,9 @@ def visible_source(
         _check_groups(X, groups, strict, True, False)
         return Source(X, 0, True)
     source = Source(X, 0, False)
-    least, most, are_states = source.survey(low, dtype, n_threads, keep and step != 0)
+    # Sparse rows may be fewer bytes than a bit for each of their values.
+    keep = keep and step != 0 and not (issparse(X) and 8 * stored_bytes(X) < X.shape[0] * X.shape[1])
+    least, most, are_states = source.survey(low, dtype, n_threads, keep)
     if not (np.isfinite(least) and np.isfinite(most)):
         assert_all_finite(X, input_name="X")
     if not step:
@@ -154,6 +156,11 @@ def visible_source(
     _check_groups(X, groups, strict, are_states, binarize is not None)
     source.take_as(0 if are_states else _MODES[unit, binarize], are_states or binarize is not None)
     return source
+
+
+def stored_bytes(X) -> int:
+    """What a CSR matrix takes."""
+    return X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
 
 
 def _one_each(X, groups) -> bool:

@@ -27,8 +27,9 @@ cdef int64_t PSEUDO_ROWS = 32
 cdef int64_t PSEUDO_WORK = 1 << 26
 # Multiply-adds between two looks at Ctrl-C: below 0.1 s on any machine.
 cdef int64_t BLOCK_WORK = <int64_t>1 << 32
-# Values that a cheap pass over the rows meets between two looks.
+# Values that a cheap pass over the rows meets between two looks, and that are held at once; but of so many rows.
 cdef int64_t BLOCK_VALUES = 1 << 22
+cdef int64_t LEAST_ROWS = 32
 
 
 cdef struct rows_job:
@@ -77,7 +78,9 @@ def log_partitions(Weights weights, Source x, out, int n_threads):
 def _each_block(Weights weights, Source x, bint hidden, mean, total, int n_threads):
     cdef layer_side side = weights.hidden if hidden else weights.visible
     cdef int64_t inner = (weights.visible if hidden else weights.hidden).width, row0, n
-    cdef int64_t rows = max(min(x.n_rows, BLOCK_WORK // (inner * side.width), 8 * FNN_MAX_ROWS), FNN_MAX_ROWS)
+    cdef int64_t rows = min(x.n_rows, max(min(BLOCK_WORK // (inner * side.width), 8 * FNN_MAX_ROWS), FNN_MAX_ROWS))
+    cdef int64_t wide = max(inner, side.width) if not x.binary else side.width if mean is not None else 1
+    rows = min(rows, max(LEAST_ROWS, BLOCK_VALUES // wide))
     x.multiply_by(weights.visible.factor if hidden else NULL)
     states = aligned((rows if x.binary else 1, inner // FNN_TILE), np.uint64)
     values = aligned((n_threads if x.binary else rows, inner), weights.dtype)
@@ -146,7 +149,7 @@ def log_base(Weights weights, bint hidden, x):
 def bias_energies(Weights weights, Source x, out, int n_threads):
     """out (n_rows,) = visible biases . x + ln of x's base measure, float64."""
     cdef layer_side v = weights.visible
-    cdef int64_t row0, r, n, block = max(<int64_t>FNN_MAX_ROWS, BLOCK_VALUES // v.width)
+    cdef int64_t row0, r, n, block = max(LEAST_ROWS, BLOCK_VALUES // v.width)
     cdef int64_t words = v.n_tiles, size = weights.rooms.real_bytes, me
     cdef double all_low = weights.visible_bias.sum(dtype=np.float64) * v.low
     cdef double[::1] result = out

@@ -1,4 +1,4 @@
-"""The loop over epochs that both RBM estimators share: training, monitors, callbacks, stopping."""
+"""The loop over epochs that both RBM estimators share: training, callbacks, stopping."""
 
 from __future__ import annotations
 
@@ -7,25 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import issparse
-from scipy.special import entr, log_expit
 
-from fastnn._kernels.core import unit_values
 from fastnn._kernels.source import Source
 from fastnn._kernels.train import Trainer
 from fastnn._kernels.weights import Weights
 from fastnn._threads import single_threaded_blas
+from fastnn.energy._monitors import why_useless
 from fastnn.energy.units import why_not_normalisable
 from fastnn.exceptions import DivergenceError
 
-# Rows on which the monitors look at an epoch; a fixed choice, so that epochs compare.
-MONITOR_ROWS = 512
 # A hidden unit is idle if its mean activity is this close to an end.
 IDLE = 1e-3
-# Weights up to this are not looked at for what they explain; and how much worse than nothing is divergence.
-HARMLESS, USELESS = 1.0, 10.0
-TWO_VALUED = ("bernoulli", "spin")
-MONITORS = ("reconstruction", "pseudo_likelihood", "free_energy_gap")
 
 
 def _shares(name: str, done: np.ndarray) -> np.ndarray:
@@ -150,35 +142,6 @@ class Region:
         return reason
 
 
-def why_useless(model, rows, n_threads: int) -> str | None:
-    """Why finite weights say nothing of the rows they were learned from, or None.
-
-    They do if they are far worse than no weights at all: by log pseudo-likelihood, where units have two
-    values, by squared error of reconstruction, where they are numbers.
-    """
-    if rows is None or abs(model.components_).max() < HARMLESS:
-        return None
-    _, low, step = unit_values()[model._units()[0]]
-    mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
-    if model._units()[0] in TWO_VALUED:
-        inside = 1 / (rows.shape[0] + 2)
-        share = np.clip((mean - low) / step, inside, 1 - inside)
-        alone = -float(entr(share).sum() + entr(1 - share).sum())
-        found = float(stochastic_pseudo_likelihood(model, rows, 0, n_threads).mean())
-        if found > USELESS * (alone - 1):
-            return None
-        return f"the rows' log pseudo-likelihood is {found:.3g}, that of independent units {alone:.3g}"
-    values, rows = model._reconstruct(rows, n_threads).astype(np.float64), rows.astype(np.float64)
-    if not np.isfinite(values).all():
-        return "reconstructions are no longer finite numbers"
-    variance = float((model.sigma_**2).mean()) if "sigma_" in model.__dict__ else 0.0
-    square, product = ((rows.multiply(x) if issparse(rows) else rows * x).mean() for x in (rows, values))
-    found, alone = float(square - 2 * product + (values**2).mean()), float(square - (mean**2).mean())
-    if found < USELESS * (alone + square / 10 + 1e-3 + variance):
-        return None
-    return f"the squared error of reconstruction is {found:.3g}, that of the means alone {alone:.3g}"
-
-
 def replace_idle(run: Run) -> int:
     """Begin anew the hidden units that are always in one state, which no row can change; how many.
 
@@ -203,52 +166,6 @@ def replace_idle(run: Run) -> int:
     weights.load(W, a, b, sigma, run.n_threads)
     run.trainer.forget_units(idle, low + step / 2)
     return int(idle.size)
-
-
-class Monitors:
-    """Measures of a fit, taken on fixed rows after each epoch.
-
-    rows, validation: checked data, states already drawn where they are to be drawn.
-    """
-
-    def __init__(self, names, rows, validation, n_threads: int):
-        self.names = [n for n in names if n != "free_energy_gap" or validation is not None]
-        self.rows, self.validation, self.n_threads = rows, validation, n_threads
-
-    def measure(self, model) -> dict[str, float]:
-        return {name: getattr(self, name)(model, self.rows) for name in self.names}
-
-    def reconstruction(self, model, rows) -> float:
-        """Mean squared difference between the rows and their reconstructions."""
-        values = rows.toarray() if hasattr(rows, "toarray") else rows
-        return float(np.mean((values - model._reconstruct(rows, self.n_threads)) ** 2))
-
-    def pseudo_likelihood(self, model, rows) -> float:
-        """Estimate of the mean log pseudo-likelihood: one unit of each row is flipped."""
-        return float(stochastic_pseudo_likelihood(model, rows, 0, self.n_threads).mean())
-
-    def free_energy_gap(self, model, rows) -> float:
-        """Mean free energy of validation rows less that of training rows; grows with over-fitting."""
-        F, F_validation = (model._free_energy(X, self.n_threads).mean() for X in (rows, self.validation))
-        return float(F_validation - F)
-
-
-def stochastic_pseudo_likelihood(model, rows, random_state, n_threads: int) -> np.ndarray:
-    """n_features ln P(v_i | the others) for a random i of each row: what scikit-learn's RBM scores by."""
-    rng = np.random.RandomState(random_state) if isinstance(random_state, int) else random_state
-    n_rows, n_features = rows.shape
-    which = rng.randint(0, n_features, n_rows)
-    low = model._unit_low()
-    flipped = rows.copy()
-    if hasattr(rows, "tolil"):
-        flipped = flipped.astype(np.float64).tolil()
-        flipped[np.arange(n_rows), which] = (1 + low) - flipped[np.arange(n_rows), which].toarray()
-        flipped = flipped.tocsr()
-    else:
-        at = np.arange(n_rows), which
-        flipped[at] = (1 + low) - flipped[at]
-    rise = model._free_energy(flipped, n_threads) - model._free_energy(rows, n_threads)
-    return n_features * log_expit(rise)
 
 
 class EarlyStopping:

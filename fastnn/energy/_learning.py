@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse, vstack
 
 from fastnn._kernels.gibbs import gibbs
 from fastnn._kernels.layers import at_rest
 from fastnn._kernels.train import Trainer
 from fastnn._validation import real_dtype, visible_source
 from fastnn.energy._fit import (
-    MONITOR_ROWS,
-    MONITORS,
-    TWO_VALUED,
     EarlyStopping,
-    Monitors,
     Region,
     Run,
     rates_of_fit,
     replace_idle,
     run_epochs,
 )
+from fastnn.energy._monitors import MONITOR_ROWS, MONITORS, TWO_VALUED, Monitors, blocks
 from fastnn.energy.units import (
     Gaussian,
     bias_of_mean,
@@ -97,7 +94,9 @@ class Learning:
         if self._units()[0] != "gaussian":
             return None
         if issparse(X):
-            squares = np.asarray(X.multiply(X).sum(axis=0, dtype=np.float64)).ravel()
+            squares = np.zeros(X.shape[1])
+            for block in blocks(X, False):
+                squares += np.asarray(X[block].power(2, np.float64).sum(axis=0)).ravel()
         else:
             squares = np.einsum("ij,ij->j", X, X, dtype=np.float64, casting="unsafe")
         deviations = np.sqrt(np.maximum(squares / X.shape[0] - mean**2, 0))
@@ -251,12 +250,16 @@ class Learning:
         rows = X[np.linspace(0, X.shape[0] - 1, min(MONITOR_ROWS, X.shape[0])).astype(np.intp)]
         if self.binarize != "sample" or run.source.mode < 2:
             return rows
-        source = visible_source(
-            rows, self._units()[0], "sample", strict=False, dtype=run.weights.dtype, n_threads=1
-        )
-        out = np.empty(rows.shape, np.int8 if self._units()[0] == "spin" else np.bool_)
-        gibbs(run.weights, source, 0, run.key ^ SAMPLING, 0, 0, None, out, 1)
-        return out
+        dtype = np.int8 if self._units()[0] == "spin" else np.bool_
+        drawn = []
+        for block in blocks(rows, True):
+            source = visible_source(
+                rows[block], self._units()[0], "sample", strict=False, dtype=run.weights.dtype, n_threads=1
+            )
+            out = np.empty((source.n_rows, X.shape[1]), dtype)
+            gibbs(run.weights, source, 0, run.key ^ SAMPLING, 0, block.start, None, out, 1)
+            drawn.append(csr_array(out) if issparse(X) else out)
+        return vstack(drawn, "csr") if issparse(X) else np.vstack(drawn)
 
     def _measured(self, X, monitors: Monitors, n_threads: int) -> dict[str, float]:
         return monitors.measure(self)

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval
 
 from fastnn._kernels.source import unpack_states
 from fastnn._validation import check_n_threads, spans
-from fastnn.energy._fit import stochastic_pseudo_likelihood
+from fastnn.energy._monitors import stochastic_pseudo_likelihood
 from fastnn.energy.rbm import RBM
 
 

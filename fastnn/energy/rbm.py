@@ -21,13 +21,10 @@ from fastnn._validation import (
     features_kept_on_error,
     random_key,
 )
-from fastnn.energy._fit import (
-    MONITORS,
-    SCHEDULES,
-    TWO_VALUED,
-)
+from fastnn.energy._fit import SCHEDULES
 from fastnn.energy._learning import SAMPLING, Learning
 from fastnn.energy._model import RBMModel
+from fastnn.energy._monitors import MONITORS, TWO_VALUED
 from fastnn.energy.units import (
     Gaussian,
     Potts,
