@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import assert_quick_to_interrupt
 from sklearn.callback import ProgressBar
 from test_boltzmann import ERROR, chi_square_p, exact, parameters, shifter
-from test_concurrency import assert_quick_to_interrupt
 from test_rbm_estimator import Recorder
 
 from fastnn import BoltzmannMachine, DivergenceError

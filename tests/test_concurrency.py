@@ -1,11 +1,8 @@
-"""Ctrl-C, fork, threads and the thread pools of other libraries."""
+"""Fork, threads and the thread pools of other libraries; tests/test_interrupts.py has Ctrl-C."""
 
 import os
 import pickle
-import signal
-import subprocess
 import sys
-import textwrap
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +11,7 @@ import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from processes import random_model, rows, run_script, seconds_to_interrupt
 from sklearn.base import clone
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
@@ -21,139 +19,6 @@ from fastnn import RBM, BernoulliRBM
 from fastnn._threads import _limit, n_threads_for, single_threaded_blas
 
 BOTH = pytest.mark.parametrize("Model", [RBM, BernoulliRBM])
-
-
-def rows(n_rows, n_features, seed=0):
-    return np.random.default_rng(seed).random((n_rows, n_features)) < 0.2
-
-
-def random_model(n_features, n_components, Model=RBM, dtype=np.float32):
-    W = np.random.default_rng(0).normal(0, 0.1, (n_features, n_components)).astype(dtype)
-    return Model.from_parameters(W, random_state=0)
-
-
-def of_numbers():
-    return RBM.from_parameters(np.full((784, 512), -0.01, np.float32), visible="poisson", hidden="relu")
-
-
-def run_script(script, timeout=60, **environment):
-    """Run Python code in a process of its own; what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.split()
-
-
-# --- Ctrl-C --------------------------------------------------------------------------------------
-
-LATENCY = 0.2
-
-
-def seconds_to_interrupt(call):
-    """Press Ctrl-C 0.3 s into the call; how long it goes on."""
-    pressed = []
-
-    def press():
-        time.sleep(0.3)
-        pressed.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
-
-    finger = threading.Thread(target=press)
-    try:
-        finger.start()
-        call()
-    except KeyboardInterrupt:
-        return time.perf_counter() - pressed[0]
-    finally:
-        finger.join()
-    pytest.fail("the call came to its end")
-
-
-def assert_quick_to_interrupt(call):
-    """The best of three tries: a busy machine may be late, code that looks too rarely always is."""
-    tries = []
-    while len(tries) < 3 and min(tries, default=np.inf) >= LATENCY:
-        tries.append(seconds_to_interrupt(call))
-    assert min(tries) < LATENCY
-
-
-# Each would run for 20 seconds at least.
-FITS = {
-    "pcd": (RBM, {"n_components": 512, "n_iter": 2000}),
-    "BernoulliRBM": (BernoulliRBM, {"n_components": 512, "n_iter": 2000}),
-    "many Gibbs steps": (
-        RBM,
-        {"n_components": 512, "n_iter": 500, "method": "cd", "n_gibbs_steps": 50},
-    ),
-    "grey": (RBM, {"n_components": 512, "n_iter": 2000, "monitor": ()}),
-}
-
-
-@pytest.mark.parametrize("name", FITS)
-def test_ctrl_c_in_fit_leaves_a_model_that_works(name):
-    Model, params = FITS[name]
-    X = rows(2000, 784)
-    X = X.astype(np.float32) * 0.5 if name == "grey" else X
-    model = Model(**params, random_state=0)
-    assert_quick_to_interrupt(lambda: model.fit(X))
-    assert 0 <= model.n_iter_ < params["n_iter"]
-    assert np.isfinite(model.components_).all()
-    assert abs(model.intercept_visible_).max() > 0
-    means = model.transform(X[:10])
-    assert ((means > 0) & (means < 1)).all()
-    model.set_params(n_iter=1).fit(X[:100])
-    assert_array_equal(model.components_, clone(model).fit(X[:100]).components_)
-
-
-def test_ctrl_c_keeps_the_updates_made_so_far():
-    X = rows(4000, 784)
-    model = RBM(256, n_iter=10000, batch_size=10, random_state=0, warm_start=True)
-    start = model.set_params(n_iter=0).fit(X).components_.copy()
-    model.set_params(n_iter=10000)
-    with pytest.raises(KeyboardInterrupt):
-        raise_after(0.3, lambda: model.fit(X))
-    assert (model.components_ != start).any()
-    before = model.components_.copy()
-    model.set_params(n_iter=1).fit(X)
-    assert 0 < abs(model.components_ - before).max() < 1
-
-
-def raise_after(seconds, call):
-    signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        call()
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-
-CALLS = {
-    "gibbs": lambda m: m.gibbs(rows(1000, 784), 10_000, random_state=0),
-    "sample": lambda m: m.sample(100, 200_000, random_state=0),
-    "clamped sample": lambda m: m.sample(
-        100, 200_000, v_init=rows(1, 784)[0], clamp=np.arange(784) < 300, random_state=0
-    ),
-    "score_samples": lambda m: m.score_samples(rows(50_000, 784)),
-    "log_partition": lambda m: random_model(784, 25).log_partition(),
-    "annealing of numbers": lambda m: of_numbers().log_partition("ais", base="uniform", random_state=0),
-    "tempering of numbers": lambda m: of_numbers().temper(50, 100_000, base="uniform", random_state=0),
-}
-
-
-@pytest.mark.parametrize("name", CALLS)
-def test_ctrl_c_in_calls_leaves_a_model_that_works(name):
-    model = random_model(784, 512)
-    X = rows(20, 784)
-    draws, scores = model.gibbs(X, 2, random_state=1), model.score_samples(X)
-    assert_quick_to_interrupt(lambda: CALLS[name](model))
-    assert_array_equal(model.gibbs(X, 2, random_state=1), draws)
-    assert_array_equal(model.score_samples(X), scores)
 
 
 # --- fork ----------------------------------------------------------------------------------------
@@ -404,7 +269,7 @@ def test_blas_is_restored_after_an_error_and_after_ctrl_c(blas_at_two_threads):
     with pytest.raises(RuntimeError), single_threaded_blas():
         raise RuntimeError
     assert counts() == {2}
-    seconds_to_interrupt(lambda: CALLS["gibbs"](random_model(784, 512)))
+    seconds_to_interrupt(lambda: random_model(784, 512).gibbs(rows(1000, 784), 10_000))
     assert counts() == {2}
 
 

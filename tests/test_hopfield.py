@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import reference_hopfield as reference
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import assert_quick_to_interrupt
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from test_concurrency import assert_quick_to_interrupt
 from test_isa import SCRIPT, run_with, skip_unless_it_runs
 
 from fastnn import HopfieldNetwork
