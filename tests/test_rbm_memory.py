@@ -1,10 +1,13 @@
 """What an RBM may hold in memory beside its data: of sparse rows no dense copy, of dense rows none at all."""
 
+import os
+import sys
 import tracemalloc
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from processes import run_script
 from scipy.sparse import csr_array, csr_matrix, random_array, vstack
 
 from fastnn import RBM, BernoulliRBM, Gaussian
@@ -130,3 +133,44 @@ def test_blocks_of_rows_do_not_show(monkeypatch, visible, binarize):
         assert_allclose(model.components_, whole.components_, rtol=1e-9)
         for name in whole.history_.keys() - {"time"}:
             assert_allclose(model.history_[name], whole.history_[name], rtol=1e-6, err_msg=name)
+
+
+# --- dense rows ------------------------------------------------------------------------------------
+
+N_BYTES = 64 * 2**20
+# Rows as they come, and how many bytes fit may take for them: none, or one conversion.
+FORMS = {
+    "bool": ("bool", "C", 0.0),
+    "uint8": ("uint8", "C", 0.0),
+    "int8": ("int8", "C", 0.0),
+    "float32": ("float32", "C", 0.0),
+    "float64": ("float64", "C", 0.0),
+    "Fortran": ("float32", "F", 1.0),
+    "int64": ("int64", "C", 0.5),  # to float32
+}
+SCRIPT = """
+    import numpy as np
+    from bench.system import extra_bytes
+    from fastnn import RBM
+    rng = np.random.default_rng(0)
+    X = np.empty(({n_rows}, 256), "{dtype}", order="{order}")
+    for first in range(0, {n_rows}, 4096):  # nothing of X's size is held beside X
+        X[first : first + 4096] = rng.random((len(X[first : first + 4096]), 256)) < 0.3
+    X_val = X[:500]
+    params = dict(n_iter=1, batch_size=2000, random_state=0, n_threads=2, {params})
+    RBM(8, **params).fit(X[:4000], X_val=X_val)  # threads' stacks and late imports are not the fit's
+    print(extra_bytes(lambda: RBM(16, **params).fit(X, X_val=X_val)))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux tells what memory is held")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("params", ["", "visible='gaussian'"], ids=["states", "numbers"])
+def test_extra_bytes_of_a_fit_are_parameters_and_chains(form, params):
+    """In a process of its own, whose peak is looked at: X takes 64 MB, a second one would show."""
+    dtype, order, conversions = FORMS[form]
+    n_rows = N_BYTES // 256 // np.dtype(dtype).itemsize
+    fields = {"n_rows": n_rows, "dtype": dtype, "order": order, "params": params}
+    extra = int(run_script(SCRIPT.format(**fields), PYTHONPATH=os.pathsep.join(sys.path))[-1])
+    assert extra < (conversions + 0.35) * N_BYTES
+    assert extra > 0.9 * conversions * N_BYTES  # the measure sees a conversion where there is one
