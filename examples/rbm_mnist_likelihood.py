@@ -4,7 +4,8 @@
 One call of `fit` trains; then chains annealed from independent pixels to the model, and chains led back
 from test images, estimate ln Z: one too low and one too high where they fail, so that their agreement
 means something.
-Writes ``rbm_mnist_likelihood.png``: digits that the model draws by parallel tempering.
+Writes ``rbm_mnist_likelihood.png``: digits that the model draws by parallel tempering, and, of a model so
+small that ln Z is a sum, how the likelihood of training and of test images rises by the epoch.
 """
 
 import argparse
@@ -60,7 +61,24 @@ for method in ("ais", "reverse_ais", "bridge"):
 
 found = rbm.temper(64, 500, betas=20, random_state=2)
 print(f"swap rates {found.swap_rates.min():.2f} .. {found.swap_rates.max():.2f}")
-figure, ax = plt.subplots(figsize=(6, 6), layout="constrained")
-plot.images(rbm.reconstruct(found.samples), ax=ax, title="Drawn by the model")
+small = fastnn.RBM(
+    16,
+    n_iter=min(args.epochs, 40),
+    binarize="sample",
+    monitor=("log_likelihood", "validation_log_likelihood"),
+    random_state=0,
+).fit(train, X_val=test)
+curves = {name: small.history_[name] for name in small.monitor}
+print(
+    f"16 hidden units, exactly: ln P {curves['log_likelihood'][-1]:.2f}, "
+    f"test {curves['validation_log_likelihood'][-1]:.2f}"
+)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 6), layout="constrained")
+for curve, label in zip(curves.values(), ("training images", "test images"), strict=True):
+    left.plot(small.history_["epoch"], curve, label=label)
+left.set(title="Mean log-likelihood, 16 hidden units", xlabel="epoch", ylabel="nats")
+left.legend()
+plot.images(rbm.reconstruct(found.samples), ax=right, title=f"Drawn by the model of {args.hidden}")
 figure.savefig("rbm_mnist_likelihood.png", dpi=150)
 print("rbm_mnist_likelihood.png written")

@@ -348,3 +348,45 @@ def test_bad_input_is_named(name):
     call, error, message = BAD[name]
     with pytest.raises(error, match=message):
         call()
+
+
+# --- by the epoch ----------------------------------------------------------------------------------
+
+CURVES = ("log_likelihood", "validation_log_likelihood")
+
+
+@pytest.mark.parametrize(("visible", "hidden"), [*PAIRS, ("gaussian", "bernoulli"), ("gaussian", "gaussian")])
+def test_likelihoods_by_the_epoch_are_those_of_the_model(visible, hidden):
+    """Exact where a layer is small; and looking does not change what is looked at."""
+    rng = np.random.default_rng(8)
+    X = rng.random((120, 30)) < np.linspace(0.1, 0.9, 30)
+    X = {"spin": 2.0 * X - 1, "gaussian": rng.normal(size=X.shape)}.get(visible, X)
+    params = {"visible": visible, "hidden": hidden, "n_iter": 3, "random_state": 0, "warm_start": True}
+    seen, unseen = (RBM(6, monitor=names, **params).fit(X[:80], X_val=X[80:]) for names in (CURVES, ()))
+    np.testing.assert_array_equal(seen.components_, unseen.components_)
+    np.testing.assert_array_equal(seen.sample(3, 5), unseen.sample(3, 5))
+    for name, rows in zip(CURVES, (X[:80], X[80:]), strict=True):
+        assert len(seen.history_[name]) == 3
+        assert seen.history_[name][-1] == pytest.approx(seen.log_likelihood(rows).mean(), rel=1e-9)
+    assert "validation_log_likelihood" not in RBM(6, monitor=CURVES, **params).fit(X).history_
+
+
+def test_likelihoods_by_the_epoch_of_larger_layers_are_annealed():
+    """Within a nat of long annealing from both sides: layers of 40 and 30 units mix well here."""
+    rng = np.random.default_rng(9)
+    prototypes = rng.random((5, 40)) < 0.4
+    X = prototypes[rng.integers(5, size=300)] ^ (rng.random((300, 40)) < 0.05)
+    model = RBM(30, n_iter=40, learning_rate=0.2, monitor=CURVES, random_state=0).fit(X[:200], X_val=X[200:])
+    log_z = model.log_partition("bridge", X[:200], random_state=1)
+    for name, rows in zip(CURVES, (X[:200], X[200:]), strict=True):
+        curve = model.history_[name]
+        assert curve[-1] == pytest.approx(model.log_likelihood(rows, log_z).mean(), abs=1)
+        assert curve[-1] > curve[0] + 3
+
+
+def test_likelihoods_that_cannot_be_had_are_refused_before_any_work():
+    X = np.random.default_rng(0).normal(size=(50, 30))
+    model = RBM(26, visible="gaussian", monitor=CURVES)
+    with pytest.raises(ValueError, match="likelihood needs bernoulli or spin units in both layers"):
+        model.fit(X)
+    assert not hasattr(model, "components_")

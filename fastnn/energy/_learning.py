@@ -17,7 +17,15 @@ from fastnn.energy._fit import (
     replace_idle,
     run_epochs,
 )
-from fastnn.energy._monitors import MONITOR_ROWS, MONITORS, TWO_VALUED, Monitors, blocks
+from fastnn.energy._monitors import (
+    LIKELIHOODS,
+    MONITOR_ROWS,
+    MONITORS,
+    TWO_VALUED,
+    Monitors,
+    blocks,
+    why_no_likelihood,
+)
 from fastnn.energy.units import (
     Gaussian,
     bias_of_mean,
@@ -37,10 +45,14 @@ FULL_BATCH, UPDATES_AN_EPOCH = 100, 150
 class Learning:
     """Parts of `fastnn.RBM.fit` and `partial_fit`, in the order in which they are needed; for RBMs alone."""
 
-    def _check_monitors(self) -> None:
-        unknown = set(self.monitor) - set(MONITORS)
+    def _check_monitors(self, n_features: int) -> None:
+        known = (*MONITORS, *LIKELIHOODS)
+        unknown = set(self.monitor) - set(known)
         if unknown:
-            raise ValueError(f"unknown monitors {sorted(unknown)}; known are {MONITORS}")
+            raise ValueError(f"unknown monitors {sorted(unknown)}; known are {known}")
+        reason = why_no_likelihood(self._units(), (n_features, self.n_components))
+        if reason and set(self.monitor) & set(LIKELIHOODS):
+            raise ValueError(reason)
         flips = self._units()[0] in TWO_VALUED
         wanted = "pseudo_likelihood" in self.monitor and tuple(self.monitor) != MONITORS
         if not flips and (wanted or self.early_stopping == "pseudo_likelihood"):

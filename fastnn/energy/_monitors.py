@@ -12,11 +12,17 @@ from scipy.sparse import csr_array, issparse
 from scipy.special import entr, log_expit
 
 from fastnn._kernels.core import unit_values
+from fastnn.energy._annealing import biases_of_means
+from fastnn.energy.partition import MAX_EXACT_UNITS
 
 # Rows on which the monitors look at an epoch; a fixed choice, so that epochs compare.
 MONITOR_ROWS = 512
 MONITORS = ("reconstruction", "pseudo_likelihood", "free_energy_gap")
+# Monitors that are asked for by name: they take a sum over all states, or annealing, at every epoch.
+LIKELIHOODS = ("log_likelihood", "validation_log_likelihood")
 TWO_VALUED = ("bernoulli", "spin")
+# Steps of annealing that a monitor takes: enough to compare epochs, not to publish a figure.
+N_BETAS = 1000
 # Values of a block of rows.
 BLOCK = 1 << 18
 # Weights up to this are not looked at for what they explain; and how much worse than nothing is divergence.
@@ -45,10 +51,12 @@ class Monitors:
     """
 
     def __init__(self, names, rows, validation, n_threads: int):
-        self.names = [n for n in names if n != "free_energy_gap" or validation is not None]
+        compared = ("free_energy_gap", "validation_log_likelihood")
+        self.names = [n for n in names if n not in compared or validation is not None]
         self.rows, self.validation, self.n_threads = rows, validation, n_threads
 
     def measure(self, model) -> dict[str, float]:
+        self._log_z = None
         return {name: getattr(self, name)(model, self.rows) for name in self.names}
 
     def reconstruction(self, model, rows) -> float:
@@ -68,6 +76,36 @@ class Monitors:
         """Mean free energy of validation rows less that of training rows; grows with over-fitting."""
         F, F_validation = (model._free_energy(X, self.n_threads).mean() for X in (rows, self.validation))
         return float(F_validation - F)
+
+    def log_likelihood(self, model, rows) -> float:
+        """Mean ln P(v)."""
+        if self._log_z is None:
+            self._log_z = self._log_partition(model)
+        return float(-model._free_energy(rows, self.n_threads).mean() - self._log_z)
+
+    def validation_log_likelihood(self, model, rows) -> float:
+        """Mean ln P(v) of the validation rows."""
+        return self.log_likelihood(model, self.validation)
+
+    def _log_partition(self, model) -> float:
+        """ln Z of the model as it stands: exactly where it can be, else annealed from independent units."""
+        visible, hidden = model._units()
+        if min(model.components_.shape) <= MAX_EXACT_UNITS or not {visible, hidden} <= set(TWO_VALUED):
+            return float(model.log_partition("exact"))
+        mean = np.asarray(self.rows.mean(axis=0)).ravel()
+        base = biases_of_means(mean, self.rows.shape[0], *unit_values()[visible][1:])
+        return float(model.log_partition("ais", base=base, n_betas=N_BETAS, random_state=0))
+
+
+def why_no_likelihood(units: tuple[str, str], shape: tuple[int, int]) -> str | None:
+    """Why ln Z of layers of these units and sizes is neither a sum nor annealed, or None."""
+    sizes = [size for unit, size in zip(units, shape, strict=True) if unit in TWO_VALUED]
+    if len(sizes) == 2 or units == ("gaussian", "gaussian") or min(sizes, default=np.inf) <= MAX_EXACT_UNITS:
+        return None
+    return (
+        "the likelihood needs bernoulli or spin units in both layers, or in one of at most "
+        f"{MAX_EXACT_UNITS}, but the layers are {units[0]} and {units[1]} of {shape[0]} and {shape[1]} units"
+    )
 
 
 def stochastic_pseudo_likelihood(model, rows, random_state, n_threads: int) -> np.ndarray:
