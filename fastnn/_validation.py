@@ -18,18 +18,8 @@ from fastnn._kernels.source import Source
 MAX_THREADS = 1024
 # Read in place by the loops; anything else is converted once. The first is what others become.
 _STATE_DTYPES = (np.uint8, np.int8, np.bool_)
-# How a visible unit's values become states: see Source. Keys: unit, binarize.
-_MODES = {
-    ("bernoulli", None): 0,
-    ("bernoulli", "threshold"): 1,
-    ("bernoulli", "sample"): 2,
-    ("spin", None): 0,
-    ("spin", "threshold"): 0,
-    ("spin", "sample"): 3,
-    ("potts", None): 0,
-    ("potts", "threshold"): 1,
-    ("potts", "sample"): 2,
-}
+# How values become states of units of 0 and 1, and of -1 and 1, by what binarize says: see Source.
+_MODES = {0: {None: 0, "threshold": 1, "sample": 2}, -1: {None: 0, "threshold": 0, "sample": 3}}
 
 
 def random_key(random_state) -> int:
@@ -154,7 +144,7 @@ def visible_source(
             f"{unit} visible units take values in [{low}, 1], but X spans [{least:g}, {most:g}]; " + advice
         )
     _check_groups(X, groups, strict, are_states, binarize is not None)
-    source.take_as(0 if are_states else _MODES[unit, binarize], are_states or binarize is not None)
+    source.take_as(0 if are_states else _MODES[low][binarize], are_states or binarize is not None)
     return source
 
 

@@ -5,6 +5,7 @@ with that probability, one of five standard errors with 6e-7 a number; wrong one
 """
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,9 +17,9 @@ from scipy.sparse import csr_array
 from scipy.special import expit, log_ndtr, logsumexp, softmax
 
 from fastnn import RBM, DivergenceError, Gaussian, Potts, RBMClassifier
-from fastnn._kernels.core import unit_values
+from fastnn._kernels.core import unit_domains, unit_values
 from fastnn.energy import _fit
-from fastnn.energy.units import pair_rule
+from fastnn.energy.units import UNITS, bias_of_mean, check_registry, default_rate, pair_rule
 
 LEAST_P = 1e-4
 FIELDS = np.concatenate([np.linspace(-9, 4.5, 40), [0.0, -0.5, 1e-3]])
@@ -30,6 +31,31 @@ EVERY_PAIR = pytest.mark.parametrize(("visible", "hidden"), PAIRS, ids=["-".join
 
 def test_every_unit_has_a_law_here():
     assert set(LAWS) | {"potts"} == set(unit_values())
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_a_unit_that_lacks_something_is_named_at_import(name):
+    """The registry is looked through whenever fastnn is imported, by this function."""
+    check_registry(UNITS)
+    with pytest.raises(RuntimeError, match=rf"differ: \['{name}'"):
+        check_registry({other: unit for other, unit in UNITS.items() if other != name})
+    with pytest.raises(RuntimeError, match=r"differ: \['cauchy'"):
+        check_registry({**UNITS, "cauchy": UNITS[name]})
+    assert 0 < default_rate(name, "bernoulli") <= 0.05
+    if UNITS[name].pairs:
+        with pytest.raises(RuntimeError, match=rf"when {name} units go with .*'{name}'"):
+            check_registry({**UNITS, name: replace(UNITS[name], pairs=None)})
+
+
+@EVERY
+def test_biases_of_means_give_these_means(unit):
+    """And means at the ends of the range, where they have no bias, are those of one row more or less."""
+    wanted = np.array([0.02, 0.3, 0.7, 0.98])
+    assert_allclose(mean(unit, bias_of_mean(unit, wanted, 1000)), wanted, rtol=1e-9)
+    low, _ = unit_domains()[unit]
+    if np.isfinite(low):
+        a = bias_of_mean(unit, np.array([low]), 8)
+        assert_allclose(mean(unit, a), low + (0.2 if unit == "spin" else 0.1), rtol=1e-8)
 
 
 def alone(unit, z, dtype=np.float64):

@@ -25,6 +25,7 @@ E[v | h] = sigma (a + W h).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -214,20 +215,72 @@ def group_ranges(unit, n_units: int, layer: str) -> np.ndarray | None:
 
 # --- which units go together -----------------------------------------------------------------------
 
-# Units whose field the other layer drives without bound, by pairs. A layer of bounded states goes with any.
-PAIRS = {
-    frozenset({"gaussian"}): "definite",
-    frozenset({"gaussian", "relu"}): "definite",
-    frozenset({"relu"}): "definite",
-    frozenset({"poisson"}): "negative",
-    frozenset({"poisson", "relu"}): "negative",
-    frozenset({"poisson", "gaussian"}): "never",
+
+def _logits(p: np.ndarray) -> np.ndarray:
+    return np.log(p / (1 - p))
+
+
+def _rectified_field(mean: np.ndarray) -> np.ndarray:
+    """z with z + phi(z) / Phi(z) = mean, by bisection: that is at most 1 / |z| and at least z."""
+    low, high = -1 / mean, mean
+    for _ in range(60):
+        z = (low + high) / 2
+        above = z + np.exp(-(z**2) / 2 - np.log(np.sqrt(2 * np.pi)) - log_ndtr(z)) > mean
+        low, high = np.where(above, low, z), np.where(above, z, high)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What Python knows of a unit type; its law is its file in csrc/units/.
+
+    rate: at which a layer of them learns safely if the other's states are bounded; less for states without
+    bounds. field: (mean) -> the field at which a unit has this mean, for means inside its range, and `least`,
+    `most`: the ends of that range, from which means of few rows are kept off. pairs: of a unit whose states
+    are numbers, for itself and each such unit above it, when a model of both can be normalised: "always",
+    "definite", "negative" or "never". A layer of states of two values goes with any.
+    """
+
+    rate: float
+    field: Callable[[np.ndarray], np.ndarray]
+    least: float = -np.inf
+    most: float = np.inf
+    pairs: dict[str, str] | None = None
+
+
+# Every unit type, by the name in FNN_UNITS of csrc/fastnn.h.
+UNITS = {
+    "bernoulli": Unit(0.05, _logits, 0, 1),
+    "spin": Unit(0.05, np.arctanh, -1, 1),
+    "potts": Unit(0.05, np.log, 0, 1),
+    "gaussian": Unit(0.01, lambda mean: mean, pairs={"gaussian": "definite"}),
+    "relu": Unit(0.02, _rectified_field, 0, pairs={"relu": "definite", "gaussian": "definite"}),
+    "poisson": Unit(0.005, np.log, 0, pairs={"poisson": "negative", "relu": "negative", "gaussian": "never"}),
 }
+
+
+def check_registry(units: dict[str, Unit]) -> None:
+    """RuntimeError that names what a unit of csrc/units/ lacks here, or what is here alone."""
+    known = unit_values()
+    if set(units) != set(known):
+        raise RuntimeError(f"units of csrc/fastnn.h and of UNITS differ: {sorted(set(units) ^ set(known))}")
+    valued = [name for name in units if known[name][2] == 0]
+    for k, name in enumerate(valued):
+        missing = set(valued[: k + 1]) - set(units[name].pairs or {})
+        if missing:
+            raise RuntimeError(f"UNITS does not say when {name} units go with {sorted(missing)}")
+
+
+check_registry(UNITS)
 
 
 def pair_rule(visible: str, hidden: str) -> str:
     """When a model of these units can be normalised: "always", "definite", "negative" or "never"."""
-    return PAIRS.get(frozenset({visible, hidden}), "always")
+    for one, other in ((visible, hidden), (hidden, visible)):
+        found = (UNITS[one].pairs or {}).get(other)
+        if found:
+            return found
+    return "always"
 
 
 def check_pair(visible: str, hidden: str, learning: bool) -> None:
@@ -286,39 +339,19 @@ def bias_of_mean(unit: str, mean: np.ndarray, n_rows: int, groups: np.ndarray | 
 
     groups: of Potts units, `group_ranges`; those in none are Bernoulli units.
     """
-    inside = 1 / (n_rows + 2)
-    if unit == "gaussian":
-        return mean
-    if unit == "spin":
-        return np.arctanh(np.clip(mean, -1 + 2 * inside, 1 - 2 * inside))
-    if unit == "poisson":
-        return np.log(np.maximum(mean, inside))
-    if unit == "relu":
-        return _rectified_field(np.maximum(mean, inside))
-    p = np.clip(mean, inside, 1 - inside)
-    odds = np.log(p / (1 - p))
-    for first, last in () if groups is None else groups:
-        odds[first:last] = np.log(p[first:last])
-    return odds
-
-
-def _rectified_field(mean: np.ndarray) -> np.ndarray:
-    """z with z + phi(z) / Phi(z) = mean, by bisection: that is at most 1 / |z| and at least z."""
-    low, high = -1 / mean, mean
-    for _ in range(60):
-        z = (low + high) / 2
-        above = z + np.exp(-(z**2) / 2 - np.log(np.sqrt(2 * np.pi)) - log_ndtr(z)) > mean
-        low, high = np.where(above, low, z), np.where(above, z, high)
-    return (low + high) / 2
-
-
-# How fast layers can safely learn: units whose states are not bounded take smaller steps, and smaller ones
-# still where the weights have an edge to keep off.
-_RATES = {"bernoulli": 0.05, "spin": 0.05, "potts": 0.05, "gaussian": 0.01, "relu": 0.02, "poisson": 0.005}
+    law = UNITS[unit]
+    inside = (1 if law.most == np.inf else law.most - law.least) / (n_rows + 2)
+    mean = np.clip(mean, law.least + inside, law.most - inside)
+    if groups is None:
+        return law.field(mean)
+    fields = UNITS["bernoulli"].field(mean)
+    for first, last in groups:
+        fields[first:last] = law.field(mean[first:last])
+    return fields
 
 
 def default_rate(visible: str, hidden: str) -> float:
-    """The learning rate where none is given."""
+    """The learning rate where none is given: smaller still where the weights have an edge to keep off."""
     if pair_rule(visible, hidden) == "definite":
         return 0.003 if visible == hidden == "gaussian" else 0.0005
-    return min(_RATES[visible], _RATES[hidden])
+    return min(UNITS[visible].rate, UNITS[hidden].rate)
