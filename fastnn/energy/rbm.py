@@ -70,7 +70,9 @@ class RBM(CallbackSupportMixin, Learning, RBMModel):
     learning_rate : float, default=None
         Of the first update. None: by the units, 0.05 where states are bounded, else less: 0.02 with
         rectified, 0.01 with Gaussian, 0.005 with Poisson units, 0.003 for Gaussian units and 0.0005 for
-        others of them in both layers, whose weights must stay small.
+        others of them in both layers, whose weights must stay small. Gaussian units bear more where data
+        are whitened (0.1 on patches of pictures), but diverge above 0.01 where a few directions hold most
+        of the variance. Filters that are edges take sparse activity as well: see examples/rbm_patches.py.
     learning_rate_schedule : {"constant", "linear", "inverse", "exponential"} or callable, default="linear"
         How the rate goes on in `fit`, d being the part of its updates done: 1 - d, 1 / (1 + 99 d) or 0.01^d
         times learning_rate, or what the callable gives for d. A rate that falls lets persistent chains catch
