@@ -7,13 +7,12 @@ A kernel must be positive semidefinite, a scalar product of something: the last 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fastnn import MulticlassSVM
+from fastnn import MulticlassSVM, plot
 from fastnn.linear import is_positive_semidefinite
 
 rng = np.random.default_rng(0)
 corners = rng.integers(0, 2, size=(160, 2))
 X, y = 2.0 * corners - 1 + 0.35 * rng.normal(size=corners.shape), corners[:, 0] ^ corners[:, 1]
-across, up = np.meshgrid(np.linspace(-2.2, 2.2, 200), np.linspace(-2.2, 2.2, 200))
 kernels = {
     "linear": {},
     "polynomial": {"kernel": "poly", "degree": 2, "coef0": 1.0, "gamma": 1.0},
@@ -28,12 +27,8 @@ for ax, (name, params) in zip(axes, kernels.items(), strict=True):
     model = MulticlassSVM("crammer_singer", C=5.0, **params).fit(X, y)
     accuracy = model.score(X, y)
     print(f"{name:11} {valid!s:>21} {accuracy:9.3f} {model.support_.size:8d} {model.dual_gap_:12.1e}")
-    lead = model.decision_function(np.stack([across, up], axis=-1).reshape(-1, 2)).reshape(across.shape)
-    limit = np.abs(lead).max()
-    ax.contourf(across, up, lead, levels=20, cmap="RdBu_r", vmin=-limit, vmax=limit, alpha=0.6)
-    ax.contour(across, up, lead, levels=[-1, 0, 1], colors="k", linestyles=["--", "-", "--"], linewidths=0.9)
-    ax.scatter(*X.T, c=np.where(y, "#a03020", "#1f4e79"), s=14)
-    ax.set(title=f"{name}: {accuracy:.0%} right", xticks=[], yticks=[])
+    plot.decision_boundary(model, X, y, title=f"{name}: {accuracy:.0%} right", ax=ax)
+    ax.set(xticks=[], yticks=[])
 distance = is_positive_semidefinite(lambda A, B: np.linalg.norm(A[:, None] - B, axis=2), X)
 print(f"{'distance':11} {distance!s:>21}")
 figure.savefig("kernel_xor.png", dpi=110)

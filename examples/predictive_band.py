@@ -2,13 +2,14 @@
 
 The same ten Gaussian bumps as basis, with few rows and with more: the band is narrow where there are rows
 and opens where there are none. Noise and prior variance are those of greatest evidence. Draws bands and
-samples of the posterior, and the evidence along the number of polynomial terms.
+samples of the posterior, the bumps weighted by their coefficients, and the evidence along the number of
+polynomial terms.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from fastnn import BayesianLinearRegression
+from fastnn import BayesianLinearRegression, plot
 
 rng = np.random.default_rng(3)
 centres = np.linspace(-1, 1, 10)
@@ -28,26 +29,23 @@ def rows(n):
     return x[:, None], truth(x) + 0.2 * rng.normal(size=len(x))
 
 
-line = np.linspace(-1.2, 1.2, 300)[:, None]
-figure, axes = plt.subplots(1, 3, figsize=(13, 4), layout="constrained")
+line = np.linspace(-1.2, 1.2, 300)
+figure, axes = plt.subplots(2, 2, figsize=(10, 7.5), layout="constrained")
 print("rows  noise std  prior std  evidence  rows in the 90 % band")
-for ax, n in zip(axes, (12, 300), strict=False):
+for ax, n in zip(axes[0], (12, 300), strict=True):
     x, y = rows(n)
     model = BayesianLinearRegression(bumps).fit(x, y)
-    mean, std = model.predict(line, return_std=True)
-    coef, intercept = model.sample_posterior(5, random_state=0)
-    ax.fill_between(line[:, 0], mean - 1.645 * std, mean + 1.645 * std, color="#9ecae1", label="90 % band")
-    ax.plot(line, bumps(line) @ coef.T + intercept, color="#1f4e79", linewidth=0.6)
-    ax.plot(line, mean, color="#1f4e79", label="mean")
+    plot.predictive_band(model, line, rows=(x, y), n_draws=5, title=f"{n} rows, none near 0.3", ax=ax)
     ax.plot(line, truth(line), color="0.3", linestyle="--", label="function")
-    ax.plot(x, y, "o", color="#d1495b", markersize=4)
-    ax.set(title=f"{n} rows, none near 0.3", ylim=(-2.4, 2.4), xlabel="x")
+    ax.set_ylim(-2.4, 2.4)
     new, target = rows(4000)
     centre, width = model.predict(new, return_std=True)
     inside = np.mean(np.abs(target - centre) < 1.645 * width)
     noise, prior = model.noise_variance_**0.5, model.weight_variance_**0.5
     print(f"{n:4d}  {noise:9.3f}  {prior:9.3f}  {model.evidence_:8.1f}  {inside:.1%}")
-axes[0].legend(loc="upper left", fontsize=8)
+axes[0, 0].legend(loc="upper left", fontsize=8)
+lower, evidence = axes[1]
+plot.basis(model, line, coef=model.coef_, intercept=model.intercept_, title="Bumps that add up", ax=lower)
 degrees = range(1, 11)
 x, y = rows(40)
 evidences = [
@@ -55,8 +53,8 @@ evidences = [
     for degree in degrees
 ]
 best = int(np.argmax(evidences)) + 1
-axes[2].plot(degrees, evidences, marker="o", color="#1f4e79")
-axes[2].axvline(best, color="#d1495b", linewidth=0.8)
-axes[2].set(title=f"40 rows choose degree {best}", xlabel="degree of the polynomial", ylabel="ln evidence")
+evidence.plot(degrees, evidences, marker="o", color="#1f4e79")
+evidence.axvline(best, color="#d1495b", linewidth=0.8)
+evidence.set(title=f"40 rows choose degree {best}", xlabel="degree of the polynomial", ylabel="ln evidence")
 figure.savefig("predictive_band.png", dpi=110)
 print("predictive_band.png written")

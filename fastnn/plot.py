@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from fastnn import _axes, _tiles
 from fastnn._activity import activity
+from fastnn._boundary import decision_boundary
+from fastnn._curves import basis, predictive_band
 from fastnn._graph import network_graph
 from fastnn._landscapes import energy_landscape, energy_trace, transition_probability
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "activity",
+    "basis",
+    "decision_boundary",
     "energy_landscape",
     "energy_trace",
     "filters",
@@ -31,6 +35,7 @@ __all__ = [
     "history",
     "images",
     "network_graph",
+    "predictive_band",
     "reconstructions",
     "transition_probability",
 ]

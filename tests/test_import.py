@@ -65,6 +65,21 @@ def test_public_names_are_there():
     assert (Path(fastnn.__file__).parent / "py.typed").exists()
 
 
+# What users are promised, by module: a name that is only documented is a broken promise.
+PROMISED = {
+    "fastnn.plot": """activity basis decision_boundary energy_landscape energy_trace filters histograms
+        history images network_graph predictive_band reconstructions transition_probability""",
+}
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_promised_names_are_there(name):
+    module = importlib.import_module(name)
+    promised = PROMISED[name].split()
+    assert [each for each in promised if not hasattr(module, each)] == []
+    assert set(promised) <= set(getattr(module, "__all__", promised))
+
+
 def test_version_is_the_installed_one():
     try:
         installed = importlib.metadata.version("fastnn")
