@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from fastnn import energy, exceptions
 from fastnn._config import show_config
 from fastnn._version import __version__
 from fastnn.energy import (
@@ -22,24 +23,21 @@ from fastnn.exceptions import DivergenceError, LikelihoodWarning, SavedFileError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
-    "BayesianLinearRegression": "fastnn.linear",
-    "BayesianRidge": "fastnn.linear",
-    "GeneralizedLinearRegressor": "fastnn.linear",
-    "PoissonRegressor": "fastnn.linear",
-    "LinearSVC": "fastnn.linear",
-    "LogisticRegression": "fastnn.linear",
-    "DBN": "fastnn.neural",
-    "MLPClassifier": "fastnn.neural",
-    "MLPRegressor": "fastnn.neural",
-    "MulticlassSVM": "fastnn.linear",
-    "functional": "",
-    "load": "fastnn._saving",
-    "information": "",
-    "linear": "",
-    "patch_sklearn": "fastnn.interop.sklearn",
-    "patched": "fastnn.interop.sklearn",
-    "unpatch_sklearn": "fastnn.interop.sklearn",
+    "fastnn": "functional information interop linear neural plot",
+    "fastnn._saving": "load",
+    "fastnn.functional": """
+        binary_cross_entropy cross_entropy identity identity_derivative leaky_relu leaky_relu_derivative
+        linear_cross_entropy log_softmax multiclass_hinge relu relu_derivative sigmoid sigmoid_derivative
+        softmax softplus softplus_derivative squared_error tanh tanh_derivative threshold threshold_derivative
+    """,
+    "fastnn.interop.sklearn": "patch_sklearn patched unpatch_sklearn",
+    "fastnn.linear": """
+        BayesianLinearRegression BayesianRidge GeneralizedLinearRegressor LinearSVC LogisticRegression
+        MulticlassSVM PoissonRegressor
+    """,
+    "fastnn.neural": "DBN MLPClassifier MLPRegressor",
 }
+_HOMES = {name: module for module, names in _LATER.items() for name in names.split()}
 
 __all__ = [
     "DBN",
@@ -66,26 +64,53 @@ __all__ = [
     "SavedFileError",
     "__version__",
     "anneal",
+    "binary_cross_entropy",
+    "cross_entropy",
+    "energy",
+    "exceptions",
     "functional",
     "gibbs_sample",
+    "identity",
+    "identity_derivative",
     "information",
+    "interop",
+    "leaky_relu",
+    "leaky_relu_derivative",
     "linear",
+    "linear_cross_entropy",
     "load",
+    "log_softmax",
+    "multiclass_hinge",
+    "neural",
     "parallel_tempering",
     "patch_sklearn",
     "patched",
+    "plot",
+    "relu",
+    "relu_derivative",
     "show_config",
+    "sigmoid",
+    "sigmoid_derivative",
+    "softmax",
+    "softplus",
+    "softplus_derivative",
+    "squared_error",
+    "tanh",
+    "tanh_derivative",
+    "threshold",
+    "threshold_derivative",
     "unpatch_sklearn",
 ]
 
 
 def __getattr__(name):
-    if name not in _LATER:
+    if name not in _HOMES:
         raise AttributeError(f"module 'fastnn' has no attribute {name!r}")
-    value = getattr(import_module(_LATER[name]), name) if _LATER[name] else import_module(f"fastnn.{name}")
+    home = _HOMES[name]
+    value = import_module(f"fastnn.{name}") if home == "fastnn" else getattr(import_module(home), name)
     globals()[name] = value
     return value
 
 
 def __dir__():
-    return sorted({*globals(), *_LATER})
+    return sorted({*globals(), *_HOMES})

@@ -1,7 +1,8 @@
 """Calls on arrays: softmax, activations and their derivatives, losses and their gradients.
 
 Everything computes in the dtype it is given, float32 or float64 (float16 becomes float32, integers
-float64), on arrays of any layout; only C-ordered arrays are read and written without a copy.
+float64), on arrays of any layout; only C-ordered arrays are read and written without a copy. The names are
+those of the package as well: ``fastnn.softmax`` is ``fastnn.functional.softmax``.
 """
 
 from fastnn._functional.activations import (

@@ -66,18 +66,102 @@ def test_public_names_are_there():
 
 
 # What users are promised, by module: a name that is only documented is a broken promise.
+FUNCTIONAL = """
+    softmax log_softmax sigmoid tanh relu leaky_relu softplus threshold identity sigmoid_derivative
+    tanh_derivative relu_derivative leaky_relu_derivative softplus_derivative threshold_derivative
+    identity_derivative cross_entropy linear_cross_entropy binary_cross_entropy squared_error
+    multiclass_hinge
+"""
+LINEAR = """
+    BayesianLinearRegression BayesianRidge GeneralizedLinearRegressor LinearSVC LogisticRegression
+    MulticlassSVM PoissonRegressor
+"""
+NEURAL = "DBN MLPClassifier MLPRegressor"
 PROMISED = {
-    "fastnn.plot": """activity basis decision_boundary energy_landscape energy_trace filters histograms
-        history images network_graph predictive_band reconstructions transition_probability""",
+    "fastnn": f"""
+        {FUNCTIONAL} {LINEAR} {NEURAL} RBM BernoulliRBM BoltzmannMachine HopfieldNetwork IsingModel
+        RBMClassifier Gaussian Potts Samples DivergenceError LikelihoodWarning SavedFileError anneal
+        gibbs_sample parallel_tempering load patch_sklearn unpatch_sklearn patched show_config
+        energy exceptions functional information interop linear neural plot
+    """,
+    "fastnn.energy": """
+        RBM BernoulliRBM BoltzmannMachine Enumeration Gaussian HopfieldNetwork IsingModel
+        LogPartition Moments Potts RBMClassifier Samples Tempered Tempering anneal gibbs_sample
+        parallel_tempering
+    """,
+    "fastnn.functional": FUNCTIONAL,
+    "fastnn.information": """
+        information_content entropy cross_entropy kl_divergence mutual_information joint_table
+    """,
+    "fastnn.interop.sklearn": "patch_sklearn patched unpatch_sklearn",
+    "fastnn.linear": f"{LINEAR} is_positive_semidefinite",
+    "fastnn.neural": NEURAL,
+    "fastnn.plot": """
+        activity basis decision_boundary energy_landscape energy_trace filters histograms history
+        images network_graph predictive_band reconstructions transition_probability
+    """,
 }
 
 
 @pytest.mark.parametrize("name", PROMISED)
 def test_promised_names_are_there(name):
     module = importlib.import_module(name)
-    promised = PROMISED[name].split()
-    assert [each for each in promised if not hasattr(module, each)] == []
-    assert set(promised) <= set(getattr(module, "__all__", promised))
+    promised = set(PROMISED[name].split())
+    assert {each for each in promised if not hasattr(module, each)} == set()
+    assert promised == set(module.__all__) - {"__version__"}
+    assert promised <= set(dir(module))
+
+
+METHODS = {
+    "RBM": """
+        fit partial_fit transform inverse_transform reconstruct gibbs sample free_energy energy
+        score_samples log_partition log_likelihood temper diagnose from_parameters
+        to_boltzmann_machine to_ising save
+    """,
+    "BoltzmannMachine": """
+        fit partial_fit sample energy free_energy score_samples log_partition diagnose to_ising
+        from_ising to_rbm save
+    """,
+    "HopfieldNetwork": """
+        fit from_weights partial_fit forget predict recall energy is_stable overlap save
+    """,
+    "IsingModel": "from_qubo from_maxcut from_edges from_bqm from_file energy enumerate save",
+    "MLPClassifier": "fit partial_fit predict predict_proba score from_truth_table save",
+    "DBN": "fit transform sample to_classifier save",
+    "BayesianLinearRegression": "fit partial_fit predict sample_posterior save",
+    "MulticlassSVM": "fit predict decision_function save",
+}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_promised_methods_are_there(name):
+    owner = getattr(fastnn, name)
+    assert [each for each in METHODS[name].split() if not callable(getattr(owner, each, None))] == []
+
+
+def test_modules_and_functions_need_no_import_of_their_own():
+    """And to name what there is loads nothing more."""
+    code = """
+import sys, fastnn
+before = set(sys.modules)
+assert set(fastnn.__all__) <= set(dir(fastnn))
+assert set(sys.modules) == before
+for name in ("plot", "interop", "neural", "linear", "energy", "functional", "information", "exceptions"):
+    assert getattr(fastnn, name) is sys.modules[f"fastnn.{name}"], name
+assert fastnn.interop.sklearn.patched is fastnn.patched
+assert fastnn.softmax is fastnn.functional.softmax
+assert fastnn.cross_entropy is fastnn.functional.cross_entropy
+assert "matplotlib" not in sys.modules
+try:
+    fastnn.nothing
+except AttributeError as error:
+    print(error)
+"""
+    assert python(code) == "module 'fastnn' has no attribute 'nothing'\n"
+    assert "dimod" in python("import fastnn.interop\nprint(dir(fastnn.interop))")
+    assert (
+        python("from fastnn import *\nprint(softmax([0.0, 0.0]), plot.__name__)") == "[0.5 0.5] fastnn.plot\n"
+    )
 
 
 def test_version_is_the_installed_one():
