@@ -15,7 +15,8 @@ import pytest
 import sklearn.linear_model
 import sklearn.neural_network
 import sklearn.svm
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 
@@ -56,15 +57,16 @@ def test_the_table():
 
 
 def test_patching_and_unpatching():
-    by_default = [name for name in NAMES if name != "LinearSVC"]
-    assert fastnn.patch_sklearn() == by_default == swapped()
-    assert fastnn.unpatch_sklearn() == by_default
+    assert "LinearSVC" in NAMES
+    assert fastnn.patch_sklearn() == NAMES == swapped()
+    assert fastnn.unpatch_sklearn() == NAMES
     assert fastnn.unpatch_sklearn() == []
 
 
 def test_calls_and_blocks_nest():
     fastnn.patch_sklearn("BernoulliRBM")
     fastnn.patch_sklearn(["BernoulliRBM", "LinearSVC"])
+    assert swapped() == ["BernoulliRBM", "LinearSVC"]
     with fastnn.patched("MLPClassifier"):
         with fastnn.patched():
             assert swapped() == NAMES
@@ -187,13 +189,34 @@ def test_signatures_are_scikit_learns(name):
     assert all(own[p].default == other[p].default and own[p].kind == other[p].kind for p in other)
 
 
-def test_what_is_not_served_is_scikit_learns_and_said(caplog):
-    with fastnn.patched("LinearSVC"), caplog.at_level(logging.INFO, logger="fastnn"):
-        model = sklearn.svm.LinearSVC(random_state=0).fit(X, Y)
-    (line,) = [record.getMessage() for record in caplog.records]
-    assert "LinearSVC: multi_class='ovr' is not served" in line
-    expected = ORIGINALS["LinearSVC"](random_state=0).fit(X, Y)
-    assert_allclose(model.coef_, expected.coef_, rtol=1e-12)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_what_is_not_served_is_scikit_learns_and_said(as_sparse, dtype, caplog):
+    """One against the rest, LinearSVC's default, to the last bit and on one line of the log."""
+    rows = csr_array(X.astype(dtype)) if as_sparse else X.astype(dtype)
+    weight = np.random.default_rng(0).random(len(Y))
+    with fastnn.patched(), caplog.at_level(logging.INFO, logger="fastnn"):
+        model = sklearn.svm.LinearSVC(random_state=0, C=0.1).fit(rows, Y, weight)
+        said = [record.getMessage() for record in caplog.records]
+        assert said == [
+            "LinearSVC: multi_class='ovr' is not served by fastnn; scikit-learn's own LinearSVC does it"
+        ]
+        assert isinstance(model, ORIGINALS["LinearSVC"])
+    expected = ORIGINALS["LinearSVC"](random_state=0, C=0.1).fit(rows, Y, weight)
+    assert set(vars(model)) == set(vars(expected))
+    for name in ("coef_", "intercept_", "classes_", "n_iter_"):
+        assert_array_equal(getattr(model, name), getattr(expected, name), strict=True)
+
+
+def test_the_crammer_singer_machine_of_a_patched_program_has_the_same_optimum(caplog):
+    with fastnn.patched(), caplog.at_level(logging.INFO, logger="fastnn"):
+        model = sklearn.svm.LinearSVC(multi_class="crammer_singer", C=0.1, tol=1e-8).fit(X, Y)
+    assert not caplog.records
+    theirs = ORIGINALS["LinearSVC"](multi_class="crammer_singer", C=0.1, tol=1e-8, max_iter=100_000)
+    expected = theirs.fit(X, Y)
+    assert_allclose(model.coef_, expected.coef_, atol=1e-4)
+    assert_allclose(model.intercept_, expected.intercept_, atol=1e-4)
+    assert_array_equal(model.predict(X), expected.predict(X))
 
 
 # --- fastnn run -----------------------------------------------------------------------------------

@@ -21,9 +21,6 @@ _TABLE = {
     "LinearSVC": ("sklearn.svm", "fastnn.linear"),
 }
 
-# Right but not always sooner than scikit-learn's: swapped only where they are named.
-_BY_NAME = frozenset({"LinearSVC"})
-
 _lock = threading.RLock()
 _originals: dict[str, type] = {}
 
@@ -46,7 +43,7 @@ def _replacements() -> dict[str, type]:
 
 def _chosen(names: str | Iterable[str] | None, known: Iterable[str]) -> frozenset[str]:
     if names is None:
-        return frozenset(known) - _BY_NAME
+        return frozenset(known)
     names = frozenset([names] if isinstance(names, str) else names)
     unknown = sorted(map(repr, names - set(known)))
     if unknown:
@@ -92,8 +89,7 @@ def patch_sklearn(names: str | Iterable[str] | None = None) -> list[str]:
     Parameters
     ----------
     names : str, iterable of str or None, default=None
-        Estimators; None: all that fastnn has but `LinearSVC`, whose Crammer-Singer machine is certified by
-        its duality gap and can take longer than liblinear's.
+        Estimators; None: all that fastnn has.
 
     Returns
     -------
@@ -111,6 +107,9 @@ def patch_sklearn(names: str | Iterable[str] | None = None) -> list[str]:
 
     Notes
     -----
+    - There are BayesianRidge, BernoulliRBM, LinearSVC, LogisticRegression, MLPClassifier, MLPRegressor and
+      PoissonRegressor. Of LinearSVC the Crammer-Singer machine is fastnn's; one against the rest, its
+      default, remains scikit-learn's.
     - Calls nest: each is taken back by one `unpatch_sklearn`.
     - Names that modules imported before keep scikit-learn's classes; so do scikit-learn's own defaults,
       such as the last estimator of `StackingClassifier`.
@@ -168,8 +167,7 @@ def patched(names: str | Iterable[str] | None = None) -> Iterator[list[str]]:
     Parameters
     ----------
     names : str, iterable of str or None, default=None
-        Estimators; None: all that fastnn has but `LinearSVC`, whose Crammer-Singer machine is certified by
-        its duality gap and can take longer than liblinear's.
+        Estimators; None: all that fastnn has.
 
     Returns
     -------

@@ -21,7 +21,8 @@ class LinearSVC(Savable, _LinearSVC):
     ``multi_class="crammer_singer"`` minimises scikit-learn's objective to a certified gap, which takes
     longer than scikit-learn's coordinate descent where classes are nearly separable and weights many.
     There, as in scikit-learn, penalty, loss and dual are ignored, and random_state, because nothing is
-    drawn. Everything else is scikit-learn's own, with a line on the logger "fastnn".
+    drawn. One against the rest, the default, is scikit-learn's own fit to the last bit, with a line on the
+    logger "fastnn".
 
     What differs: tol is the duality gap relative to the objective, max_iter counts Newton steps,
     float32 stays float32, and negative sample weights are refused (there: taken for zero).
