@@ -2,7 +2,10 @@
 
 import inspect
 import logging
+import os
 import pickle
+import subprocess
+import sys
 from unittest import mock
 
 import numpy as np
@@ -355,6 +358,53 @@ def test_what_is_not_served_goes_to_scikit_learn_with_one_line(caplog):
     caplog.clear()
     fit_pair("LogisticRegression", CLASSES[2])
     assert caplog.records == []
+
+
+def test_rows_that_sums_of_squares_cannot_tell_go_to_scikit_learn_with_one_line(caplog):
+    """A fit without residual, and two columns that are all but the same."""
+    caplog.set_level(logging.INFO, "fastnn")
+    twins = np.column_stack([X, X[:, 0] + 1e-6 * X[:, 1] ** 2])
+    noisy = X @ np.arange(X.shape[1]) + X[:, 0] ** 2
+    for rows, target, params in [
+        (X, X @ np.arange(X.shape[1]) + 1e-4 * X[:, 0] ** 2, {}),
+        (twins, noisy, {"lambda_init": 1e-30}),
+    ]:
+        caplog.clear()
+        model = fastnn.BayesianRidge(**params).fit(rows, target)
+        expected = theirs.BayesianRidge(**params).fit(rows, target)
+        assert_allclose(model.coef_, expected.coef_, rtol=1e-9)
+        (record,) = caplog.records
+        assert record.name == "fastnn"
+        assert "sums of squares keep too few digits" in record.getMessage()
+        assert "scikit-learn's own BayesianRidge does it" in record.getMessage()
+    caplog.clear()
+    fastnn.BayesianRidge().fit(X, noisy)
+    assert caplog.records == []
+
+
+def test_arrays_of_other_libraries_go_to_scikit_learn_for_that_reason():
+    code = """
+import logging, sys, numpy as np, sklearn, fastnn
+logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
+X, y = np.arange(12.0).reshape(6, 2) % 5, np.array([0, 1, 0, 1, 1, 0])
+with sklearn.config_context(array_api_dispatch=True):
+    fastnn.LogisticRegression().fit(X, y)
+    fastnn.PoissonRegressor().fit(X, y)
+    try:
+        fastnn.PoissonRegressor().fit(X, y, exposure=y + 1)
+    except ValueError as error:
+        print(error)
+"""
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    why = "array_api_dispatch=True (arrays of other libraries) is not served by fastnn"
+    assert lines == [
+        f"LogisticRegression: {why}; scikit-learn's own LogisticRegression does it",
+        f"PoissonRegressor: {why}; scikit-learn's own PoissonRegressor does it",
+        f"offset and exposure need fastnn's solvers, but {why}",
+    ]
 
 
 def test_callbacks_see_every_iteration_of_lbfgs(capsys):

@@ -7,6 +7,8 @@ its method says so in one line and calls scikit-learn's::
         delegate(self, "solver")
         return super().fit(X, y, sample_weight)
 
+Where the data or scikit-learn's configuration are the reason, delegate_because() says that.
+
 The line goes to the logger "fastnn" at level INFO: ``logging.basicConfig(level="INFO")`` shows it.
 """
 
@@ -14,12 +16,17 @@ from __future__ import annotations
 
 import logging
 
+ARRAY_API = "array_api_dispatch=True (arrays of other libraries) is not served by fastnn"
+
 _log = logging.getLogger("fastnn")
 
 
 def delegate(estimator, parameter: str) -> None:
     """Log that scikit-learn's own class does the work because of this parameter's value."""
-    name, value = type(estimator).__name__, getattr(estimator, parameter)
-    _log.info(
-        "%s: %s=%r is not served by fastnn; scikit-learn's own %s does it", name, parameter, value, name
-    )
+    delegate_because(estimator, f"{parameter}={getattr(estimator, parameter)!r} is not served by fastnn")
+
+
+def delegate_because(estimator, reason: str) -> None:
+    """Log that scikit-learn's own class does the work, and why."""
+    name = type(estimator).__name__
+    _log.info("%s: %s; scikit-learn's own %s does it", name, reason, name)

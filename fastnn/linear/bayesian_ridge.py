@@ -14,6 +14,7 @@ from sklearn.utils.validation import validate_data
 from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
+from fastnn.linear._delegate import delegate_because
 from fastnn.linear._moments import Moments, Ridge, decompose, decompose_rows
 from fastnn.linear._objective import readable_rows
 
@@ -27,8 +28,9 @@ class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
 
     y = x'w + b + noise of precision alpha, w of precision lambda, both precisions with gamma priors and
     found by MacKay's rules. The rows are read once: everything else happens on X'X (on XX' where there are
-    fewer rows than features), diagonalised once. Where y is predicted almost without residual, squares keep
-    too few digits, and scikit-learn's singular values do the work.
+    fewer rows than features), diagonalised once. Where y is predicted almost without residual, or columns
+    are nearly collinear under a weak prior, squares keep too few digits, and scikit-learn's singular values
+    do the work, with a line on the logger "fastnn".
 
     Parameters
     ----------
@@ -151,6 +153,7 @@ class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
         if not self.fit_intercept:  # about the mean all the same, as scikit-learn's
             spread = float(np.average((y - np.average(y, weights=weights)) ** 2, weights=weights))
         if not self._iterate(n, total, values, V, xy, yy, spread):
+            delegate_because(self, "sums of squares keep too few digits of nearly perfect fits or features")
             return super().fit(*given, sample_weight)
         self._publish(X.dtype, x_mean, y_mean, values, V)
         return self

@@ -25,7 +25,7 @@ from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
-from fastnn.linear._delegate import delegate
+from fastnn.linear._delegate import ARRAY_API, delegate, delegate_because
 from fastnn.linear._objective import (
     Objective,
     check_finite,
@@ -191,7 +191,7 @@ class LogisticRegression(Savable, _Theirs):
             delegate(self, "solver")
             return super().fit(X, y, sample_weight)
         if get_config()["array_api_dispatch"]:
-            delegate(self, "solver")
+            delegate_because(self, ARRAY_API)
             return super().fit(X, y, sample_weight)
         C, l1_ratio = self._strength()
         with features_kept_on_error(self):

@@ -15,7 +15,7 @@ from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_offset, check_weights
-from fastnn.linear._delegate import delegate
+from fastnn.linear._delegate import ARRAY_API, delegate_because
 from fastnn.linear._objective import (
     Objective,
     check_finite,
@@ -113,10 +113,11 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
         -------
         self : PoissonRegressor
         """
-        if not isinstance(self.solver, str) or get_config()["array_api_dispatch"]:
+        reason = self._not_served()
+        if reason:
             if offset is not None or exposure is not None:
-                raise ValueError(f"offset and exposure need fastnn's solvers, not solver={self.solver!r}")
-            delegate(self, "solver")
+                raise ValueError(f"offset and exposure need fastnn's solvers, but {reason}")
+            delegate_because(self, reason)
             return super().fit(X, y, sample_weight)
         with features_kept_on_error(self):
             X, y = validate_data(
@@ -162,6 +163,12 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
         self.intercept_ = coef[-1] if self.fit_intercept else 0.0
         self.coef_ = coef[:-1] if self.fit_intercept else coef
         return self
+
+    def _not_served(self) -> str:
+        """Why scikit-learn's own class must fit; empty if it need not."""
+        if not isinstance(self.solver, str):
+            return f"solver={self.solver!r} is not served by fastnn"
+        return ARRAY_API if get_config()["array_api_dispatch"] else ""
 
     def _start(self, X, y, weights, shift) -> np.ndarray:
         if self.warm_start and hasattr(self, "coef_"):
