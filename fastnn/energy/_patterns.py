@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn._callbacks import fit_told
 from fastnn._kernels.hopfield import Couplings, Memory, pack_states, spread
 from fastnn._saving import Savable
 from fastnn._validation import check_n_threads, check_parameter, features_kept_on_error, real_dtype
@@ -15,7 +17,7 @@ from fastnn.energy._recall import tables
 _SYMMETRY_SLACK = 100  # in units of the last place: what matrix products leave
 
 
-class PatternMemory(Savable, BaseEstimator):
+class PatternMemory(Savable, CallbackSupportMixin, BaseEstimator):
     """Base of HopfieldNetwork: everything that changes or shows what it remembers."""
 
     @classmethod
@@ -83,7 +85,9 @@ class PatternMemory(Savable, BaseEstimator):
         self._check_combination()
         with features_kept_on_error(self):
             X = self._rows(X, "X", reset=True)
-            self._learn(X, None)
+            # Callbacks see a fit without steps: whole patterns are taken in at once.
+            with fit_told(self, 0, {"X": X, "y": y}):
+                self._learn(X, None)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array, hstack, issparse
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,7 +19,7 @@ from fastnn.energy.units import Potts
 _ROWS = 2048
 
 
-class RBMClassifier(Savable, ClassifierMixin, BaseEstimator):
+class RBMClassifier(Savable, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """RBM over inputs and their label, the label as one group of softmax units [1]_.
 
     P(y | x) is exact: softmax over classes k of d_k + sum_j softplus(b_j + x.W_j + U_jk), that is of the
@@ -89,9 +90,22 @@ class RBMClassifier(Savable, ClassifierMixin, BaseEstimator):
             raise ValueError("y holds one class, but a classifier needs two or more")
         groups = [1] * X.shape[1] + [len(labels.classes_)]
         rbm.set_params(visible=Potts(tuple(groups)))
-        self.rbm_ = rbm.fit(_joined(X, np.eye(len(labels.classes_))[labels.transform(y)]))
-        self.classes_ = labels.classes_
+        self._learn(rbm, X, y, labels)
         return self
+
+    def _learn(self, rbm: RBM, X, y, labels) -> None:
+        """Fit the machine of rows and labels; callbacks are told of it, and its own epochs below it."""
+        shown = {"X": X, "y": y}
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self, **shown)
+        step = context.subcontext(task_name="machine")
+        joined = _joined(X, np.eye(len(labels.classes_))[labels.transform(y)])
+        with step.propagate_callback_context(rbm):
+            step.call_on_fit_task_begin(estimator=self, **shown)
+            self.rbm_ = rbm.fit(joined)
+            self.classes_ = labels.classes_
+            step.call_on_fit_task_end(estimator=self, **shown)
+        context.call_on_fit_task_end(estimator=self, **shown)
 
     def _joint(self, X) -> np.ndarray:
         """-F(x, y) for every class y, (n_samples, n_classes)."""

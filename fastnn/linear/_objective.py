@@ -12,12 +12,14 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.fixes import _get_additional_lbfgs_options_dict
 from sklearn.utils.optimize import _check_optimize_result, _newton_cg
 
+from fastnn._callbacks import stopped
 from fastnn._kernels.gram import gram
 from fastnn._kernels.linear import RowLoss
 from fastnn.exceptions import DivergenceError
 from fastnn.linear._coordinates import coordinates_of, pay
 
 PLAIN_STEPS = 20  # of L-BFGS, enough where all directions curve alike
+_STOPPED = 99  # SciPy's status
 
 
 def readable_rows(X):
@@ -175,7 +177,7 @@ def run_lbfgs(objective, coef, *, max_iter, tol, iprint, callback=None, advice=N
 
 
 def _descend(function, start, max_iter, gtol, options, callback):
-    return minimize(
+    result = minimize(
         function,
         start,
         method="L-BFGS-B",
@@ -183,6 +185,9 @@ def _descend(function, start, max_iter, gtol, options, callback):
         options={"maxiter": max_iter, "gtol": gtol, **options},
         callback=callback,
     )
+    if result.status == _STOPPED:  # by the callback's StopIteration: nothing to warn of
+        result.status = 0
+    return result
 
 
 def _descend_in(space, objective, coef, max_iter, tol, options, callback):
@@ -208,22 +213,48 @@ def _descend_in(space, objective, coef, max_iter, tol, options, callback):
     return result
 
 
-def run_newton_cg(objective, coef, *, max_iter, tol, verbose):
+def run_newton_cg(objective, coef, *, max_iter, tol, verbose, callback=None):
     """scikit-learn's truncated Newton method."""
-    return _newton_cg(
-        grad_hess=objective.gradient_hessian_product,
-        func=objective.loss,
-        grad=objective.gradient,
-        x0=coef,
-        maxiter=max_iter,
-        tol=tol,
-        verbose=verbose,
-    )
+    n_begun, last = 0, coef
+
+    def gradient_hessian_product(x):
+        """Each iteration begins with it: the one before has ended."""
+        nonlocal n_begun, last
+        last, n_begun = x, n_begun + 1
+        if callback is not None and n_begun > 1:
+            callback(x)
+        return objective.gradient_hessian_product(x)
+
+    try:
+        found = _newton_cg(
+            grad_hess=gradient_hessian_product,
+            func=objective.loss,
+            grad=objective.gradient,
+            x0=coef,
+            maxiter=max_iter,
+            tol=tol,
+            verbose=verbose,
+        )
+    except StopIteration:
+        return last, n_begun - 1
+    if found[1] == n_begun:
+        stopped(callback, found[0])
+    return found
 
 
-def run_newton_cholesky(objective, coef, *, max_iter, tol, verbose):
+class _Cholesky(NewtonCholeskySolver):
+    """Tells a callback of each iteration."""
+
+    callback = None
+
+    def check_convergence(self, X, y, sample_weight):
+        super().check_convergence(X, y, sample_weight)
+        self.converged |= stopped(self.callback, self.coef.ravel(order="F"))
+
+
+def run_newton_cholesky(objective, coef, *, max_iter, tol, verbose, callback=None):
     """scikit-learn's Newton method with the whole Hessian."""
-    solver = NewtonCholeskySolver(
+    solver = _Cholesky(
         coef=coef,
         linear_loss=objective,
         l2_reg_strength=objective.l2,
@@ -231,5 +262,6 @@ def run_newton_cholesky(objective, coef, *, max_iter, tol, verbose):
         max_iter=max_iter,
         verbose=verbose,
     )
+    solver.callback = callback
     # Several classes without penalty come back as (n_scores, n_features + 1).
     return solver.solve(objective.X, None, None).ravel(order="F"), solver.iteration

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from fastnn._callbacks import stopped
 from fastnn._kernels.gram import descend_coordinates
 
 _FIRST_COORDINATES = 50  # of the working set
@@ -20,14 +21,15 @@ def violations(coef, gradient, l1) -> np.ndarray:
     return np.where(coef == 0, np.maximum(np.abs(gradient) - l1, 0), away)
 
 
-def run_proximal_newton(objective, coef, l1_strength, *, max_iter, tol):
+def run_proximal_newton(objective, coef, l1_strength, *, max_iter, tol, callback=None):
     """Minimise objective + l1_strength |weights|_1; (coefficients, iterations).
 
     Each step minimises the quadratic model with the L1 term exactly, by coordinate descent on the Hessian of
     a working set: the coefficients that are not zero and those that want to leave zero most (Lee, Sun,
     Saunders, "Proximal Newton-type methods for minimizing composite functions", SIAM J. Optim. 24, 2014;
     Yuan, Ho, Lin, "An improved GLMNET for L1-regularized logistic regression", JMLR 13, 2012). It ends where
-    no optimality condition is violated by more than tol.
+    no optimality condition is violated by more than tol, or where callback(coef), called after each step,
+    raises StopIteration.
     """
     K, l1 = objective.n_scores, np.full(objective.size, float(l1_strength))
     if objective.fit_intercept:
@@ -53,7 +55,7 @@ def run_proximal_newton(objective, coef, l1_strength, *, max_iter, tol):
         step = np.zeros_like(coef)
         step[chosen] = target - coef[chosen]
         coef, value, gradient, moved = _line_search(objective, coef, step, value, gradient, l1)
-        if not moved:
+        if not moved or stopped(callback, coef):
             break
     return coef, n_iter
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn._callbacks import fit_told, rows_shown
 from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
@@ -22,7 +25,7 @@ _REALS = [np.float64, np.float32]
 _LEAST_SHARE = 1e-14  # of y's variance: what noise and weights may fall to
 
 
-class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
+class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Linear regression on any basis, with its posterior in closed form.
 
     y = w'phi(x) + b + noise, noise ~ N(0, s^2), prior w ~ N(0, t^2 I), b flat. With rows Phi, centred if
@@ -135,7 +138,8 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
         -------
         self : BayesianLinearRegression
         """
-        return self._fit(X, y, sample_weight, first=True)
+        with fit_told(self, self.max_iter, rows_shown(X, y, sample_weight)) as steps:
+            return self._fit(X, y, sample_weight, True, steps)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
@@ -153,7 +157,7 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
         """
         return self._fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
 
-    def _fit(self, X, y, sample_weight, first: bool):
+    def _fit(self, X, y, sample_weight, first: bool, steps=None):
         with features_kept_on_error(self):
             X, y = validate_data(self, X, y, dtype=_REALS, y_numeric=True, reset=first)
             rows = self._basis(X, fit=first)
@@ -176,10 +180,10 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
                 x_mean, y_mean, S, xy, yy = moments.centred(self.fit_intercept)
                 s, V = decompose(S)
                 total, n = moments.total, moments.n_rows
-        self._solve(total, s, V, xy, yy)
-        self._x_mean, self._total, self.n_samples_seen_ = x_mean, total, n
-        self.coef_ = self.coef_.astype(rows.dtype)
-        self.intercept_ = rows.dtype.type(y_mean - x_mean @ self.coef_) if self.fit_intercept else 0.0
+        publish = partial(self._attributes, rows.dtype, total, x_mean, y_mean, s, V)
+        self.n_iter_, found = self._solve(total, Ridge.of(s, V, xy, yy), yy, steps, publish)
+        vars(self).update(publish(*found))
+        self.n_samples_seen_ = n
         return self
 
     def _gather(self, rows, y, weights, first: bool) -> None:
@@ -208,9 +212,12 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
             raise ValueError(f"phi gives {len(rows)} rows for {len(X)} of X")
         return readable_rows(rows)
 
-    def _solve(self, total: float, s, V, xy, yy: float) -> None:
-        """Variances and mean from the eigenvalues s and vectors V of x'x; total: weight of the rows."""
-        ridge = Ridge.of(s, V, xy, yy)
+    def _solve(self, total: float, ridge: Ridge, yy: float, steps, publish):
+        """MacKay's rules: (steps, (noise, spread, mean along the eigenvectors, squared residual)).
+
+        total: weight of the rows; publish(...) of these: the attributes of a model that stops there.
+        """
+        s = ridge.s
         free = total - bool(self.fit_intercept)
         least = max(_LEAST_SHARE * yy / max(total, 1e-300), 1e-300)
         noise = self.noise_variance or max(yy / max(free, 1), least)
@@ -228,7 +235,8 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
             if self.noise_variance is None:
                 noise = max(residual / max(free - gamma, 1e-10), least)
             change = max(abs(noise / before[0] - 1), abs(spread / before[1] - 1))
-            if change <= self.tol:
+            now = noise, spread, *ridge.at(noise / spread)
+            if (steps is not None and steps(partial(publish, *now))) or change <= self.tol:
                 break
         else:
             warnings.warn(
@@ -236,16 +244,30 @@ class BayesianLinearRegression(Savable, RegressorMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=5,
             )
-        along, residual = ridge.at(noise / spread)
-        self.n_iter_, self.noise_variance_, self.weight_variance_ = n_iter, float(noise), float(spread)
-        self._values, self._vectors, self.coef_ = s, V, V @ along
-        self.evidence_ = -0.5 * float(
+        return n_iter, now
+
+    def _attributes(self, dtype, total: float, x_mean, y_mean, s, V, noise, spread, along, residual) -> dict:
+        """The posterior given the variances; its mean is `along` the eigenvectors V of x'x."""
+        coef = (V @ along).astype(dtype)
+        free = total - bool(self.fit_intercept)
+        evidence = -0.5 * float(
             free * np.log(2 * np.pi * noise)
             + np.log1p(s * (spread / noise)).sum()
             + residual / noise
             + along @ along / spread
             + (np.log(total) if self.fit_intercept else 0.0)
         )
+        return {
+            "noise_variance_": float(noise),
+            "weight_variance_": float(spread),
+            "coef_": coef,
+            "intercept_": dtype.type(y_mean - x_mean @ coef) if self.fit_intercept else 0.0,
+            "evidence_": evidence,
+            "_values": s,
+            "_vectors": V,
+            "_x_mean": x_mean,
+            "_total": total,
+        }
 
     # --- using --------------------------------------------------------------------------------------
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
 import sklearn.linear_model
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
 
+from fastnn._callbacks import fit_as, fit_told, rows_shown
 from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
@@ -18,12 +21,14 @@ from fastnn.linear._delegate import delegate_because
 from fastnn.linear._moments import Moments, Ridge, decompose, decompose_rows
 from fastnn.linear._objective import readable_rows
 
+_Theirs = sklearn.linear_model.BayesianRidge
+
 # Squares keep half the digits: what is below these shares of the whole has too few of them.
 _LEAST_REST = 1e-8
 _LEAST_CURVATURE = 1e-9
 
 
-class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
+class BayesianRidge(Savable, CallbackSupportMixin, _Theirs):
     """Bayesian ridge regression; a drop-in for scikit-learn's, which it inherits from.
 
     y = x'w + b + noise of precision alpha, w of precision lambda, both precisions with gamma priors and
@@ -80,7 +85,7 @@ class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
     """
 
     _parameter_constraints: dict = {
-        **sklearn.linear_model.BayesianRidge._parameter_constraints,
+        **_Theirs._parameter_constraints,
         "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
     }
 
@@ -152,14 +157,22 @@ class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
         spread = yy / total
         if not self.fit_intercept:  # about the mean all the same, as scikit-learn's
             spread = float(np.average((y - np.average(y, weights=weights)) ** 2, weights=weights))
-        if not self._iterate(n, total, values, V, xy, yy, spread):
-            delegate_because(self, "sums of squares keep too few digits of nearly perfect fits or features")
-            return super().fit(*given, sample_weight)
-        self._publish(X.dtype, x_mean, y_mean, values, V)
+        shown = rows_shown(X, y, sample_weight)
+        with fit_told(self, self.max_iter, shown) as steps:
+            publish = partial(self._attributes, X.dtype, x_mean, y_mean, values, V)
+            found = self._iterate(n, total, values, V, xy, yy, spread, steps, publish)
+            if found is None:
+                why = "sums of squares keep too few digits of nearly perfect fits or features"
+                delegate_because(self, why)
+                return fit_as(_Theirs, self, *given, sample_weight)
+            vars(self).update(publish(*found))
         return self
 
-    def _iterate(self, n: int, total: float, s, V, xy, yy: float, spread: float) -> bool:
-        """MacKay's rules; False where squares hold too few digits."""
+    def _iterate(self, n: int, total: float, s, V, xy, yy: float, spread: float, steps, publish):
+        """MacKay's rules: (noise's precision, weights', mean), or None where squares hold too few digits.
+
+        publish(precision, precision, mean): the attributes of a model that stops there, for callbacks.
+        """
         d, ridge = V.shape[0], Ridge.of(s, V, xy, yy)
         alpha = (
             1.0 / (spread + np.finfo(np.float64).eps) if self.alpha_init is None else float(self.alpha_init)
@@ -167,13 +180,17 @@ class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
         weight = 1.0 if self.lambda_init is None else float(self.lambda_init)
         greatest, least = s.max(initial=0.0), s[s > 0].min(initial=np.inf)
         if 0 < ridge.rest < _LEAST_REST * yy:
-            return False
+            return None
         all_s = np.append(s, np.zeros(max(min(n, d) - len(s), 0)))
         scores, before = [], None
+
+        def stopped_at(alpha, weight):
+            return publish(alpha, weight, V @ ridge.at(weight / alpha)[0])
+
         for n_iter in range(1, self.max_iter + 1):
             along, residual = ridge.at(weight / alpha)
             if max(weight / alpha, least) < _LEAST_CURVATURE * greatest:
-                return False
+                return None
             coef = V @ along
             if self.compute_score:
                 scores.append(
@@ -182,28 +199,36 @@ class BayesianRidge(Savable, sklearn.linear_model.BayesianRidge):
             gamma = float(np.sum(alpha * s / (weight + alpha * s)))
             weight = (gamma + 2 * self.lambda_1) / (float(along @ along) + 2 * self.lambda_2)
             alpha = (total - gamma + 2 * self.alpha_1) / (residual + 2 * self.alpha_2)
+            stop = steps(partial(stopped_at, alpha, weight))
             if before is not None and np.abs(before - coef).sum() < self.tol:
                 if self.verbose:
                     print("Convergence after ", str(n_iter - 1), " iterations")
                 break
+            if stop:
+                break
             before = coef
         along, residual = ridge.at(weight / alpha)
-        self._precisions, self._mean = (alpha, weight), V @ along
+        coef_at_end = V @ along
         if self.compute_score:
             scores.append(self._log_marginal_likelihood(n, d, total, all_s, alpha, weight, coef, residual))
             scores = np.array(scores)
         self.scores_, self.n_iter_ = scores, n_iter
-        return True
+        return alpha, weight, coef_at_end
 
-    def _publish(self, dtype, x_mean, y_mean, s, V) -> None:
-        (alpha, weight), coef = self.__dict__.pop("_precisions"), self.__dict__.pop("_mean")
+    def _attributes(self, dtype, x_mean, y_mean, s, V, alpha: float, weight: float, coef) -> dict:
+        """The posterior of weights whose precision is alpha x'x + weight."""
         d = len(coef)
         if len(s) < d:  # directions that no row has keep the prior's variance
             shrink = 1 / weight - 1 / (alpha * s + weight)
             sigma = np.eye(d) / weight - (V * shrink) @ V.T
         else:
             sigma = (V / (alpha * s + weight)) @ V.T
-        self.alpha_, self.lambda_ = dtype.type(alpha), dtype.type(weight)
-        self.coef_, self.sigma_ = coef.astype(dtype), sigma.astype(dtype)
-        self.X_offset_, self.X_scale_ = x_mean.astype(dtype), np.ones(d, dtype)
-        self.intercept_ = dtype.type(y_mean - x_mean @ coef) if self.fit_intercept else 0.0
+        return {
+            "alpha_": dtype.type(alpha),
+            "lambda_": dtype.type(weight),
+            "coef_": coef.astype(dtype),
+            "sigma_": sigma.astype(dtype),
+            "X_offset_": x_mean.astype(dtype),
+            "X_scale_": np.ones(d, dtype),
+            "intercept_": dtype.type(y_mean - x_mean @ coef) if self.fit_intercept else 0.0,
+        }

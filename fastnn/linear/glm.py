@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from fastnn._callbacks import fit_told, rows_shown
 from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
@@ -28,7 +31,7 @@ _REALS = [np.float64, np.float32]
 _NEWTON_SIZE = 300  # coefficients up to which "auto" takes whole Hessians
 
 
-class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
+class GeneralizedLinearRegressor(Savable, CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Regression on the mean of an exponential family.
 
     p(y; eta) = b(y) exp((eta T(y) - a(eta)) / phi), mean = a'(eta) = g^-1(x'w + b + offset), found by
@@ -185,7 +188,9 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
             weights = check_weights(sample_weight, X)
             offset = check_offset(X.shape[0], X.dtype, link.name, offset, exposure)
             coef = self._start(X.shape[1], n_classes, y, weights, offset, family, link)
-        with single_threaded_blas():
+        publish = partial(self._attributes, X.dtype, n_classes, classes, link.name)
+        shown = rows_shown(X, y, sample_weight)
+        with single_threaded_blas(), fit_told(self, self.max_iter, shown) as steps:
             objective = Objective(
                 X,
                 family.links[link.name],
@@ -198,19 +203,23 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
                 l2=self.alpha - l1,
                 n_threads=check_n_threads(self.n_threads),
             )
-            coef, self.n_iter_ = self._solve(solver, objective, coef, l1)
-        check_finite(coef, "the coefficients")
-        self._law = self.family, float(self.power), link.name
-        if classes is not None:
-            self.classes_ = classes
-        W = coef.reshape(-1, n_classes).astype(X.dtype)
-        weights = W[:-1] if self.fit_intercept else W
-        self.coef_ = np.ascontiguousarray(weights.T) if n_classes > 1 else weights[:, 0].copy()
-        if n_classes > 1:
-            self.intercept_ = W[-1].copy() if self.fit_intercept else np.zeros(n_classes, X.dtype)
-        else:
-            self.intercept_ = W[-1, 0] if self.fit_intercept else 0.0
+            coef, self.n_iter_ = self._solve(solver, objective, coef, l1, steps.for_solver(publish))
+            check_finite(coef, "the coefficients")
+            vars(self).update(publish(coef))
         return self
+
+    def _attributes(self, dtype, n_classes: int, classes, link: str, coef) -> dict:
+        """What a model with these flat coefficients predicts with."""
+        W = coef.reshape(-1, n_classes).astype(dtype)
+        weights = W[:-1] if self.fit_intercept else W
+        found = {"_law": (self.family, float(self.power), link)}
+        if classes is not None:
+            found["classes_"] = classes
+        if n_classes > 1:
+            intercept = W[-1].copy() if self.fit_intercept else np.zeros(n_classes, dtype)
+            return {**found, "coef_": np.ascontiguousarray(weights.T), "intercept_": intercept}
+        intercept = W[-1, 0] if self.fit_intercept else 0.0
+        return {**found, "coef_": weights[:, 0].copy(), "intercept_": intercept}
 
     def _family(self) -> Family:
         return _family_of(self.family, self.power)
@@ -238,8 +247,8 @@ class GeneralizedLinearRegressor(Savable, RegressorMixin, BaseEstimator):
             return self.solver
         return "proximal-newton" if l1 > 0 or link.domain else "auto"
 
-    def _solve(self, solver, objective, coef, l1):
-        common = {"max_iter": self.max_iter, "tol": self.tol}
+    def _solve(self, solver, objective, coef, l1, callback):
+        common = {"max_iter": self.max_iter, "tol": self.tol, "callback": callback}
         if solver == "auto":
             solver = "newton-cholesky" if objective.size <= _NEWTON_SIZE else "lbfgs"
         if solver == "newton-cholesky":

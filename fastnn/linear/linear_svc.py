@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.svm import LinearSVC as _LinearSVC
 from sklearn.utils.validation import validate_data
 
+from fastnn._callbacks import fit_as, fit_told, rows_shown
 from fastnn._saving import Savable
 from fastnn._validation import check_n_threads, features_kept_on_error
 from fastnn.linear._delegate import delegate
@@ -15,7 +17,7 @@ from fastnn.linear._dual import Problem, minimise
 from fastnn.linear.svm import _REALS, chosen_rows, classes_and_costs, warn_unless_converged
 
 
-class LinearSVC(Savable, _LinearSVC):
+class LinearSVC(Savable, CallbackSupportMixin, _LinearSVC):
     """Linear support vector classifier, drop-in for ``sklearn.svm.LinearSVC``.
 
     ``multi_class="crammer_singer"`` minimises scikit-learn's objective to a certified gap, which takes
@@ -86,7 +88,8 @@ class LinearSVC(Savable, _LinearSVC):
         """
         if self.multi_class != "crammer_singer":
             delegate(self, "multi_class")
-            return super().fit(X, y, sample_weight)
+            with fit_told(self, 0, rows_shown(X, y, sample_weight)):
+                return fit_as(_LinearSVC, self, X, y, sample_weight)
         with features_kept_on_error(self):
             X, y = validate_data(self, X, y, accept_sparse="csr", dtype=_REALS, order="C")
             classes, labels, costs = classes_and_costs(y, sample_weight, self.class_weight, self.C, X)
@@ -95,16 +98,30 @@ class LinearSVC(Savable, _LinearSVC):
             bias = float(self.intercept_scaling) if self.fit_intercept else 0.0
             labels = np.ascontiguousarray(labels[keep])
             problem = Problem(chosen, labels, costs, len(classes), False, 1.0, bias, check_n_threads(None))
-            found = minimise(problem, self.tol, self.max_iter)
+            with fit_told(self, self.max_iter, rows_shown(X, y, sample_weight)) as steps:
+                found = minimise(
+                    problem,
+                    self.tol,
+                    self.max_iter,
+                    after_step=lambda best: steps(lambda: self._attributes(best, classes, bias)),
+                )
+                vars(self).update(self._attributes(found, classes, bias))
         if self.verbose:
             print(
                 f"[LinearSVC] {found.n_iter} iterations, objective {found.objective:g}, gap {found.gap:.2g}"
             )
-        self.classes_, self.n_iter_ = classes, found.n_iter
-        coef, intercept = np.ascontiguousarray(found.weights[:-1].T), bias * found.weights[-1]
-        if len(classes) == 2:
-            coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
-        self.coef_ = coef
-        self.intercept_ = intercept if self.fit_intercept else 0.0
         warn_unless_converged(found, self.tol)
         return self
+
+    def _attributes(self, found, classes, bias: float) -> dict:
+        """What a model predicts with."""
+        weights = found.weights[:, : len(classes)]
+        coef, intercept = np.ascontiguousarray(weights[:-1].T), bias * weights[-1]
+        if len(classes) == 2:
+            coef, intercept = coef[1:] - coef[:1], intercept[1:] - intercept[:1]
+        return {
+            "classes_": classes,
+            "coef_": coef,
+            "intercept_": intercept if self.fit_intercept else 0.0,
+            "n_iter_": found.n_iter,
+        }

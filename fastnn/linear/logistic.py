@@ -9,17 +9,15 @@ import numpy as np
 import sklearn.linear_model
 from sklearn import get_config
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model._logistic import (
-    _LOGISTIC_SOLVER_CONVERGENCE_MSG,
-    _check_solver,
-    _LbfgsCallbackBridge,
-)
+from sklearn.linear_model._logistic import _LOGISTIC_SOLVER_CONVERGENCE_MSG, _check_solver
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from fastnn._callbacks import fit_told, rows_shown, stopped
 from fastnn._kernels.linear import descend_rows
 from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
@@ -211,20 +209,17 @@ class LogisticRegression(Savable, _Theirs):
             if self.solver == "lbfgs":
                 with single_threaded_blas():
                     objective.begin(coef, type(self).__name__)
-        context = self._init_callback_context(max_subtasks=max(self.max_iter, 1) + 1)
-        metadata = {"sample_weight": sample_weight} if sample_weight is not None else None
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y, metadata=metadata)
-        with single_threaded_blas():
+        shown = rows_shown(X, y, sample_weight)
+        with single_threaded_blas(), fit_told(self, self.max_iter, shown) as steps:
+            after = steps.for_solver(lambda now: self._attributes(now, classes, X.dtype))
             if self.solver == "sgd":
-                coef, n_iter = self._descend(objective, coef, np.ascontiguousarray(labels, np.int64))
+                labels = np.ascontiguousarray(labels, np.int64)
+                coef, n_iter = self._descend(objective, coef, labels, after)
             else:
-                bridge = self._bridge(context, X, y, metadata, coef, len(classes))
-                coef, n_iter = self._solve(objective, coef, strength * l1_ratio, bridge)
-        check_finite(coef, "the coefficients")
-        self.classes_ = classes
-        self._keep(coef, len(classes), X.dtype)
-        self.n_iter_ = np.array([n_iter], np.int32)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, metadata=metadata)
+                coef, n_iter = self._solve(objective, coef, strength * l1_ratio, after)
+            check_finite(coef, "the coefficients")
+            vars(self).update(self._attributes(coef, classes, X.dtype))
+            self.n_iter_ = np.array([n_iter], np.int32)
         return self
 
     def _read(self, X, y):
@@ -249,6 +244,24 @@ class LogisticRegression(Savable, _Theirs):
                 f"one class: {classes[0]!r}"
             )
         return readable_rows(X), y, classes, labels
+
+    def set_callbacks(self, *callbacks):
+        """Set scikit-learn's callbacks, which are told of each iteration and may end the fit.
+
+        Solvers left to scikit-learn tell them of what scikit-learn's do: begin and end.
+
+        Parameters
+        ----------
+        *callbacks : callback instances
+            None: no longer any.
+
+        Returns
+        -------
+        self : LogisticRegression
+        """
+        if self.solver in (*_SMOOTH, *_OWN):
+            return CallbackSupportMixin.set_callbacks(self, *callbacks)
+        return super().set_callbacks(*callbacks)
 
     # --- parameters ---------------------------------------------------------------------------------
 
@@ -331,45 +344,32 @@ class LogisticRegression(Savable, _Theirs):
             return "logistic", labels.astype(dtype)
         return "softmax", np.ascontiguousarray(labels, np.int64)
 
-    def _keep(self, coef, n_classes: int, dtype) -> None:
-        K = 1 if n_classes == 2 else n_classes
+    def _attributes(self, coef, classes, dtype) -> dict:
+        """What a model with these flat coefficients predicts with."""
+        K = 1 if len(classes) == 2 else len(classes)
         W = np.ascontiguousarray(coef.reshape(-1, K).T, dtype)
-        self.coef_ = np.ascontiguousarray(W[:, :-1]) if self.fit_intercept else W
-        self.intercept_ = W[:, -1].copy() if self.fit_intercept else np.zeros(K, dtype)
+        return {
+            "classes_": classes,
+            "coef_": np.ascontiguousarray(W[:, :-1]) if self.fit_intercept else W,
+            "intercept_": W[:, -1].copy() if self.fit_intercept else np.zeros(K, dtype),
+        }
 
     # --- solving ------------------------------------------------------------------------------------
 
-    def _bridge(self, context, X, y, metadata, coef, n_classes: int):
-        """What tells scikit-learn's callbacks of each iteration."""
-        if self.solver != "lbfgs" or not hasattr(self, "_skl_callbacks"):
-            return None
-        return _LbfgsCallbackBridge(
-            context, self, X, y, metadata, coef, n_classes=n_classes, is_binary=n_classes == 2,
-            fit_intercept=self.fit_intercept, coefs_order="K", xp=np, device_=None,
-        )  # fmt: skip
-
-    def _solve(self, objective, coef, l1, bridge):
-        common = {"max_iter": self.max_iter, "tol": self.tol}
+    def _solve(self, objective, coef, l1, callback):
+        common = {"max_iter": self.max_iter, "tol": self.tol, "callback": callback}
         if self.solver == "lbfgs":
             iprint = [-1, 50, 1, 100, 101][np.searchsorted(np.array([0, 1, 2, 3]), self.verbose)]
-            found = run_lbfgs(
-                objective,
-                coef,
-                iprint=iprint,
-                callback=bridge,
-                advice=_LOGISTIC_SOLVER_CONVERGENCE_MSG,
-                **common,
+            return run_lbfgs(
+                objective, coef, iprint=iprint, advice=_LOGISTIC_SOLVER_CONVERGENCE_MSG, **common
             )
-            if bridge is not None:
-                bridge.close()
-            return found
         if self.solver == "newton-cg":
             return run_newton_cg(objective, coef, verbose=self.verbose, **common)
         if self.solver == "newton-cholesky":
             return run_newton_cholesky(objective, coef, verbose=self.verbose, **common)
         return run_proximal_newton(objective, coef, l1, **common)
 
-    def _descend(self, objective, coef, labels):
+    def _descend(self, objective, coef, labels, callback):
         """Passes of the stochastic rule; (coefficients, passes)."""
         if not self.fit_intercept:
             raise ValueError("solver='sgd' needs fit_intercept=True: the rule includes the intercept")
@@ -388,7 +388,7 @@ class LogisticRegression(Savable, _Theirs):
             value = objective.loss(coef)
             if self.verbose:
                 print(f"Pass {n_iter}: objective {value:.8f}")
-            if abs(before - value) <= self.tol:
+            if stopped(callback, coef) or abs(before - value) <= self.tol:
                 return coef, n_iter
             before = value
         warnings.warn(

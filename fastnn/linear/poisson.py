@@ -8,9 +8,11 @@ import numpy as np
 import sklearn.linear_model
 from sklearn import get_config
 from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import validate_data
 
+from fastnn._callbacks import fit_as, fit_told, rows_shown
 from fastnn._saving import Savable
 from fastnn._threads import single_threaded_blas
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
@@ -24,8 +26,10 @@ from fastnn.linear._objective import (
     run_newton_cholesky,
 )
 
+_Theirs = sklearn.linear_model.PoissonRegressor
 
-class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
+
+class PoissonRegressor(Savable, CallbackSupportMixin, _Theirs):
     """Poisson regression with log link; a drop-in for scikit-learn's, which it inherits from.
 
     ln E[y given x] = x'w + b + offset + ln exposure, found by minimising mean deviance/2 + alpha/2 |w|^2.
@@ -69,7 +73,7 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
     """
 
     _parameter_constraints: dict = {
-        **sklearn.linear_model.PoissonRegressor._parameter_constraints,
+        **_Theirs._parameter_constraints,
         "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
     }
 
@@ -118,7 +122,8 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
             if offset is not None or exposure is not None:
                 raise ValueError(f"offset and exposure need fastnn's solvers, but {reason}")
             delegate_because(self, reason)
-            return super().fit(X, y, sample_weight)
+            with fit_told(self, 0, rows_shown(X, y, sample_weight)):
+                return fit_as(_Theirs, self, X, y, sample_weight)
         with features_kept_on_error(self):
             X, y = validate_data(
                 self,
@@ -152,17 +157,25 @@ class PoissonRegressor(Savable, sklearn.linear_model.PoissonRegressor):
             )
             with single_threaded_blas():
                 objective.begin(coef, type(self).__name__)
-        with single_threaded_blas():
-            common = {"max_iter": self.max_iter, "tol": self.tol}
+        shown = rows_shown(X, y, sample_weight)
+        with single_threaded_blas(), fit_told(self, self.max_iter, shown) as steps:
+            after = steps.for_solver(lambda now: self._attributes(now, X.dtype))
+            common = {"max_iter": self.max_iter, "tol": self.tol, "callback": after}
             if self.solver == "lbfgs":
                 coef, self.n_iter_ = run_lbfgs(objective, coef, iprint=self.verbose - 1, **common)
             else:
                 coef, self.n_iter_ = run_newton_cholesky(objective, coef, verbose=self.verbose, **common)
-        check_finite(coef, "the coefficients")
-        coef = coef.astype(X.dtype)
-        self.intercept_ = coef[-1] if self.fit_intercept else 0.0
-        self.coef_ = coef[:-1] if self.fit_intercept else coef
+            check_finite(coef, "the coefficients")
+            vars(self).update(self._attributes(coef, X.dtype))
         return self
+
+    def _attributes(self, coef, dtype) -> dict:
+        """What a model with these coefficients predicts with."""
+        coef = coef.astype(dtype)
+        loss = {"_base_loss": self._base_loss}  # what the parent class predicts with
+        if not self.fit_intercept:
+            return {"coef_": coef, "intercept_": 0.0, **loss}
+        return {"coef_": coef[:-1], "intercept_": coef[-1], **loss}
 
     def _not_served(self) -> str:
         """Why scikit-learn's own class must fit; empty if it need not."""
