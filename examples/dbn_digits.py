@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from fastnn import DBN, RBM, plot
-from fastnn._datasets import read_labelled
+from fastnn.datasets import read_labelled
 
 warnings.simplefilter("ignore", ConvergenceWarning)  # the number of epochs is given
 

@@ -18,7 +18,7 @@ from sklearn.model_selection import train_test_split
 
 import fastnn
 from fastnn import plot
-from fastnn._datasets import digits, read_images
+from fastnn.datasets import digits, read_images
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--data", type=Path, help="directory with MNIST's IDX files")

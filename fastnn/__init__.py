@@ -23,7 +23,7 @@ from fastnn.exceptions import DivergenceError, LikelihoodWarning, SavedFileError
 
 # Imported when asked for, so that `import fastnn` stays fast.
 _LATER = {
-    "fastnn": "functional information interop linear neural plot",
+    "fastnn": "datasets functional information interop linear neural plot",
     "fastnn._saving": "load",
     "fastnn.functional": """
         binary_cross_entropy cross_entropy identity identity_derivative leaky_relu leaky_relu_derivative
@@ -66,6 +66,7 @@ __all__ = [
     "anneal",
     "binary_cross_entropy",
     "cross_entropy",
+    "datasets",
     "energy",
     "exceptions",
     "functional",

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import fastnn
-from fastnn import _axes, _datasets, plot
+from fastnn import _axes, datasets, plot
 
 _MAX_HELD_OUT = 2000
 _N_SAMPLES = 100
@@ -62,7 +62,7 @@ def prepare(
         The data cannot be read or the directory for the pictures cannot be written.
     """
     _axes.pyplot().switch_backend("Agg")  # files only: works without a display
-    images = _datasets.digits() if data is None else _datasets.read_images(data)
+    images = datasets.digits() if data is None else datasets.read_images(data)
     n_samples, n_features = images.X.shape
     n_held_out = min(n_samples // 5, _MAX_HELD_OUT)
     if n_held_out < _N_COMPLETED:

@@ -395,3 +395,10 @@ def test_figures_are_written_with_fitting_units():
     seconds = {0.0: "0 s", 2.5: "2.5 s", 0.9996: "1 s", 3.456e-4: "346 µs", 4.2e-12: "4.2 ps"}
     assert [report.figure_text(figure, "s") for figure in seconds] == [*seconds.values()]
     assert report.figure_text(7.84e6, "B") == "7.84 MB"
+
+
+def test_the_readme_names_every_file():
+    folder = Path(report.__file__).parent
+    told = (folder / "README.md").read_text(encoding="utf-8").partition("| file | its job |")[2]
+    files = {path.name for path in folder.glob("*.py") if not path.name.startswith("__")}
+    assert {name for name in files if f"`{name}`" not in told} == set()

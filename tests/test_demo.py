@@ -12,7 +12,7 @@ import pytest
 
 import fastnn
 from fastnn.__main__ import main
-from fastnn._datasets import digits, read_idx, read_images, read_labelled
+from fastnn.datasets import digits, read_idx, read_images, read_labelled
 
 PICTURES = ("filters.png", "reconstructions.png", "samples.png")
 

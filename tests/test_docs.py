@@ -21,6 +21,7 @@ MODULES = sorted(
 )
 PUBLIC = (
     "fastnn",
+    "fastnn.datasets",
     "fastnn.energy",
     "fastnn.functional",
     "fastnn.information",

@@ -82,8 +82,9 @@ PROMISED = {
         {FUNCTIONAL} {LINEAR} {NEURAL} RBM BernoulliRBM BoltzmannMachine HopfieldNetwork IsingModel
         RBMClassifier Gaussian Potts Samples DivergenceError LikelihoodWarning SavedFileError anneal
         gibbs_sample parallel_tempering load patch_sklearn unpatch_sklearn patched show_config
-        energy exceptions functional information interop linear neural plot
+        datasets energy exceptions functional information interop linear neural plot
     """,
+    "fastnn.datasets": "Images digits read_idx read_images read_labelled",
     "fastnn.energy": """
         RBM BernoulliRBM BoltzmannMachine Enumeration Gaussian HopfieldNetwork IsingModel
         LogPartition Moments Potts RBMClassifier Samples Tempered Tempering anneal gibbs_sample
@@ -146,7 +147,7 @@ import sys, fastnn
 before = set(sys.modules)
 assert set(fastnn.__all__) <= set(dir(fastnn))
 assert set(sys.modules) == before
-for name in ("plot", "interop", "neural", "linear", "energy", "functional", "information", "exceptions"):
+for name in "plot interop neural datasets linear energy functional information exceptions".split():
     assert getattr(fastnn, name) is sys.modules[f"fastnn.{name}"], name
 assert fastnn.interop.sklearn.patched is fastnn.patched
 assert fastnn.softmax is fastnn.functional.softmax
