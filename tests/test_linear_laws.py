@@ -10,6 +10,8 @@ import reference_linear as slow
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
+from sklearn.base import clone
+from sklearn.linear_model import BayesianRidge
 
 import fastnn
 from fastnn._kernels.gram import descend_coordinates, gram
@@ -250,6 +252,60 @@ def test_the_variances_chosen_have_the_greatest_evidence():
                 noise_variance=noise * model.noise_variance_, weight_variance=spread * model.weight_variance_
             ).fit(X, y)
             assert given.evidence_ <= best + 1e-12 * abs(best)
+
+
+PRIORS = [{}, {"alpha_1": 3.0, "alpha_2": 20.0}, {"lambda_1": 2.0, "lambda_2": 7.0, "alpha_2": 1e-6}]
+
+
+@pytest.mark.parametrize("priors", PRIORS)
+def test_it_is_bayesian_ridge_with_more(priors):
+    """Without an intercept to integrate out, precisions, posterior and scores are scikit-learn's."""
+    y = X @ [1, 2, 3, 0, 0] + 0.5 * RNG.normal(size=N)
+    zero = dict.fromkeys(("alpha_1", "alpha_2", "lambda_1", "lambda_2"), 0.0)
+    common = {**zero, **priors, "fit_intercept": False, "compute_score": True}
+    expected = BayesianRidge(tol=1e-13, max_iter=1000, **common).fit(X, y)
+    model = fastnn.BayesianLinearRegression(**common).fit(X, y)
+    assert model.alpha_ == pytest.approx(expected.alpha_, rel=1e-6) == 1 / model.noise_variance_
+    assert model.lambda_ == pytest.approx(expected.lambda_, rel=1e-6) == 1 / model.weight_variance_
+    assert_allclose(model.coef_, expected.coef_, rtol=1e-6)
+    assert_allclose(model.sigma_, expected.sigma_, rtol=1e-5, atol=1e-12)
+    assert model.scores_.shape == (model.n_iter_ + 1,)
+    assert model.scores_[-1] == pytest.approx(expected.scores_[-1], rel=1e-8)
+    assert model.scores_.max() <= model.scores_[-1] + 1e-6
+    found, theirs = (each.predict(X[:5], return_std=True) for each in (model, expected))
+    assert_allclose(found, theirs, rtol=1e-5)
+    if not priors:
+        assert model.scores_[-1] == pytest.approx(model.evidence_, rel=1e-12)
+
+
+def test_priors_pull_the_precisions_that_are_chosen():
+    y = X @ [1, 2, 3, 0, 0] + 0.5 * RNG.normal(size=N)
+    plain = fastnn.BayesianLinearRegression().fit(X, y)
+    sure = fastnn.BayesianLinearRegression(alpha_1=1e6, alpha_2=1e6 / 9, lambda_1=1e6, lambda_2=1e6 / 5)
+    sure.fit(X, y)
+    assert sure.alpha_ == pytest.approx(9, rel=1e-2)
+    assert sure.lambda_ == pytest.approx(5, rel=1e-2)
+    given = clone(sure).set_params(noise_variance=0.3).fit(X, y)
+    assert given.noise_variance_ == 0.3
+    assert plain.scores_ is None
+
+
+def test_where_the_steps_begin_and_what_they_say(capsys):
+    y = X @ [1, 2, 3, 0, 0] + 0.5 * RNG.normal(size=N)
+    plain = fastnn.BayesianLinearRegression().fit(X, y)
+    near = {"alpha_init": plain.alpha_, "lambda_init": plain.lambda_}
+    assert capsys.readouterr().out == ""
+    begun = fastnn.BayesianLinearRegression(**near, verbose=1, compute_score=True).fit(X, y)
+    assert begun.n_iter_ < plain.n_iter_
+    assert_allclose(begun.coef_, plain.coef_, rtol=1e-7)
+    assert begun.scores_[0] == pytest.approx(plain.evidence_, rel=1e-12)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == begun.n_iter_
+    assert lines[-1].startswith(f"[BayesianLinearRegression] Step {begun.n_iter_}, noise variance ")
+    assert f"log evidence {begun.evidence_:.8g}" in lines[-1]
+    rows = X.copy()
+    fastnn.BayesianLinearRegression(copy_X=False).fit(rows, y)
+    assert_array_equal(rows, X)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -18,11 +16,12 @@ from fastnn._callbacks import fit_told, rows_shown
 from fastnn._saving import Savable
 from fastnn._validation import MAX_THREADS, check_n_threads, features_kept_on_error
 from fastnn.linear._checks import check_weights
+from fastnn.linear._evidence import State, choose_variances, log_prior
 from fastnn.linear._moments import Moments, Ridge, decompose, decompose_rows
 from fastnn.linear._objective import readable_rows
 
 _REALS = [np.float64, np.float32]
-_LEAST_SHARE = 1e-14  # of y's variance: what noise and weights may fall to
+_PRIORS = ("alpha_1", "alpha_2", "lambda_1", "lambda_2")
 
 
 class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -35,8 +34,11 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
 
     whose mean minimises the squared error + (s^2/t^2) |w|^2, and the predictive distribution at x is
     N(mean, phi'A^-1 phi + s^2 (+ s^2/n of the intercept)). Variances that are not given are those of greatest
-    evidence, the density of y with w integrated out. Only moments are kept of the rows, so that
-    partial_fit() is exact: it gives what one fit to all rows gives.
+    evidence, the density of y with w integrated out, times gamma priors of the precisions if there are any.
+    Only moments are kept of the rows, so that partial_fit() is exact: it gives what one fit to all gives.
+
+    It is `BayesianRidge` with more: parameters and attributes of the same name mean the same, but for an
+    intercept, which is here integrated out, so that one row fewer counts for the noise.
 
     Parameters
     ----------
@@ -52,6 +54,17 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
         Steps of MacKay's rules.
     tol : float, default=1e-8
         Relative change of the variances at which to stop.
+    alpha_1, alpha_2, lambda_1, lambda_2 : float, default=0.0
+        Shapes and rates of the gamma priors of the precisions 1/s^2 and 1/t^2, where these are chosen;
+        0: none. BayesianRidge's are 1e-6.
+    alpha_init, lambda_init : float, default=None
+        Precisions 1/s^2 and 1/t^2 to begin with, where these are chosen; None: from the variance of y.
+    compute_score : bool, default=False
+        Keep `scores_`.
+    copy_X : bool, default=True
+        As in BayesianRidge; X is never written to, whatever it says.
+    verbose : int, default=0
+        1: a line per step.
     n_threads : int, default=None
         None: as many as OpenMP may use. Results do not depend on it.
 
@@ -63,6 +76,13 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
     noise_variance_, weight_variance_ : float
     evidence_ : float
         ln p(y) at these variances, the intercept integrated out under a density of 1.
+    alpha_, lambda_ : float
+        The precisions 1/s^2 and 1/t^2.
+    sigma_ : ndarray of shape (n_basis, n_basis)
+        Covariance of the coefficients, as `posterior_covariance` gives it.
+    scores_ : ndarray of shape (n_iter_ + 1,), or None
+        ln p(y) plus ln of the gamma priors (but for a constant), before the first step and after each; None
+        unless compute_score.
     n_iter_ : int
     n_samples_seen_ : int
     phi_ : fitted transformer, if phi is one
@@ -76,7 +96,8 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
     References
     ----------
     Bishop, "Pattern Recognition and Machine Learning", 2006, sections 3.3 and 3.5. MacKay, "Bayesian
-    interpolation", Neural Computation 4, 1992.
+    interpolation", Neural Computation 4, 1992. Tipping, "Sparse Bayesian learning and the relevance vector
+    machine", JMLR 1, 2001.
 
     Examples
     --------
@@ -99,6 +120,12 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        **{name: [Interval(Real, 0, None, closed="left")] for name in _PRIORS},
+        "alpha_init": [Interval(Real, 0, None, closed="neither"), None],
+        "lambda_init": [Interval(Real, 0, None, closed="neither"), None],
+        "compute_score": ["boolean"],
+        "copy_X": ["boolean"],
+        "verbose": ["verbose"],
         "n_threads": [Interval(Integral, 1, MAX_THREADS, closed="both"), None],
     }
 
@@ -111,6 +138,15 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
         fit_intercept=True,
         max_iter=1000,
         tol=1e-8,
+        alpha_1=0.0,
+        alpha_2=0.0,
+        lambda_1=0.0,
+        lambda_2=0.0,
+        alpha_init=None,
+        lambda_init=None,
+        compute_score=False,
+        copy_X=True,
+        verbose=0,
         n_threads=None,
     ):
         self.phi = phi
@@ -119,6 +155,15 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
+        self.alpha_1 = alpha_1
+        self.alpha_2 = alpha_2
+        self.lambda_1 = lambda_1
+        self.lambda_2 = lambda_2
+        self.alpha_init = alpha_init
+        self.lambda_init = lambda_init
+        self.compute_score = compute_score
+        self.copy_X = copy_X
+        self.verbose = verbose
         self.n_threads = n_threads
 
     # --- fitting ------------------------------------------------------------------------------------
@@ -181,8 +226,10 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
                 s, V = decompose(S)
                 total, n = moments.total, moments.n_rows
         publish = partial(self._attributes, rows.dtype, total, x_mean, y_mean, s, V)
-        self.n_iter_, found = self._solve(total, Ridge.of(s, V, xy, yy), yy, steps, publish)
-        vars(self).update(publish(*found))
+        after_step, scores = self._follow(s, total, steps, publish)
+        self.n_iter_, state = choose_variances(self, total, Ridge.of(s, V, xy, yy), yy, after_step)
+        vars(self).update(publish(state))
+        self.scores_ = np.array(scores) if self.compute_score else None
         self.n_samples_seen_ = n
         return self
 
@@ -212,62 +259,42 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
             raise ValueError(f"phi gives {len(rows)} rows for {len(X)} of X")
         return readable_rows(rows)
 
-    def _solve(self, total: float, ridge: Ridge, yy: float, steps, publish):
-        """MacKay's rules: (steps, (noise, spread, mean along the eigenvectors, squared residual)).
+    def _follow(self, s, total: float, steps, publish):
+        """What is told of each state of the variances, and the list of scores that it fills."""
+        scores: list[float] = []
 
-        total: weight of the rows; publish(...) of these: the attributes of a model that stops there.
-        """
-        s = ridge.s
-        free = total - bool(self.fit_intercept)
-        least = max(_LEAST_SHARE * yy / max(total, 1e-300), 1e-300)
-        noise = self.noise_variance or max(yy / max(free, 1), least)
-        spread = self.weight_variance or max(yy / max(s.sum(), 1e-300), least)
-        n_iter = 0
-        while n_iter < self.max_iter:
-            n_iter += 1
-            along, residual = ridge.at(noise / spread)
-            gamma = float(np.sum(s / (s + noise / spread)))
-            before = noise, spread
-            if self.weight_variance is None:
-                spread = max(
-                    along @ along / max(gamma, 1e-300), least / max(s.max(initial=0.0), 1e-300), 1e-300
+        def after_step(state: State) -> bool:
+            evidence = state.log_evidence(s, total, bool(self.fit_intercept))
+            scores.append(evidence + log_prior(self, state))
+            if len(scores) == 1:  # where the steps begin
+                return False
+            if self.verbose:
+                print(
+                    f"[BayesianLinearRegression] Step {len(scores) - 1}, noise variance {state.noise:.6g}, "
+                    f"weight variance {state.spread:.6g}, log evidence {evidence:.8g}"
                 )
-            if self.noise_variance is None:
-                noise = max(residual / max(free - gamma, 1e-10), least)
-            change = max(abs(noise / before[0] - 1), abs(spread / before[1] - 1))
-            now = noise, spread, *ridge.at(noise / spread)
-            if (steps is not None and steps(partial(publish, *now))) or change <= self.tol:
-                break
-        else:
-            warnings.warn(
-                f"The variances still change by {change:.1g} (relative) after max_iter={self.max_iter} steps",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
-        return n_iter, now
+            return steps is not None and steps(partial(publish, state))
 
-    def _attributes(self, dtype, total: float, x_mean, y_mean, s, V, noise, spread, along, residual) -> dict:
-        """The posterior given the variances; its mean is `along` the eigenvectors V of x'x."""
-        coef = (V @ along).astype(dtype)
-        free = total - bool(self.fit_intercept)
-        evidence = -0.5 * float(
-            free * np.log(2 * np.pi * noise)
-            + np.log1p(s * (spread / noise)).sum()
-            + residual / noise
-            + along @ along / spread
-            + (np.log(total) if self.fit_intercept else 0.0)
-        )
+        return after_step, scores
+
+    def _attributes(self, dtype, total: float, x_mean, y_mean, s, V, state: State) -> dict:
+        """The posterior given the variances; V: eigenvectors of x'x in columns."""
+        coef = (V @ state.along).astype(dtype)
         return {
-            "noise_variance_": float(noise),
-            "weight_variance_": float(spread),
+            "noise_variance_": float(state.noise),
+            "weight_variance_": float(state.spread),
             "coef_": coef,
             "intercept_": dtype.type(y_mean - x_mean @ coef) if self.fit_intercept else 0.0,
-            "evidence_": evidence,
+            "evidence_": state.log_evidence(s, total, bool(self.fit_intercept)),
             "_values": s,
             "_vectors": V,
             "_x_mean": x_mean,
             "_total": total,
         }
+
+    alpha_ = property(lambda self: 1.0 / self.noise_variance_, doc="Precision of the noise.")
+    lambda_ = property(lambda self: 1.0 / self.weight_variance_, doc="Precision of the weights.")
+    sigma_ = property(lambda self: self.posterior_covariance(), doc="Covariance, made at each access.")
 
     # --- using --------------------------------------------------------------------------------------
 
