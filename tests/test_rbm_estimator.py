@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.linear_model import LogisticRegression
@@ -26,8 +27,8 @@ from sklearn.utils._test_common.instance_generator import (
 )
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from fastnn import RBM, BernoulliRBM
-from fastnn.energy import _model, rbm
+from fastnn import RBM, BernoulliRBM, RBMClassifier
+from fastnn.energy import _model, classifier, rbm
 
 BOTH = pytest.mark.parametrize("Model", [RBM, BernoulliRBM])
 PARAMETERS = ("components_", "intercept_visible_", "intercept_hidden_")
@@ -124,6 +125,53 @@ def test_sklearn_checks_of_rbm_on_scaled_inputs(estimator, check, monkeypatch):
 def test_sklearn_checks_of_rbm_of_real_numbers(estimator, check):
     """Gaussian units take the checks' data as they are."""
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    list(
+        estimator_checks_generator(
+            RBMClassifier(RBM(16, n_iter=40, method="cd", learning_rate=0.5, binarize="sample"))
+        )
+    ),
+    ids=_get_check_estimator_ids,
+)
+def test_sklearn_checks_of_the_classifier_on_scaled_inputs(estimator, check, monkeypatch):
+    """Likewise: rows are scaled where they have passed the classifier's own validation."""
+    real = classifier.validate_data
+
+    def gate(*args, **kwargs):
+        found = real(*args, **kwargs)
+        X, *y = found if isinstance(found, tuple) else (found,)
+        if X.dtype.kind == "f" and not sp.issparse(X):
+            X = expit(4 * X).astype(X.dtype)  # the sign tells the checks' classes apart
+        elif sp.issparse(X):
+            X = abs(X) / (1 + abs(X).max())
+        return (X, *y) if y else X
+
+    monkeypatch.setattr(classifier, "validate_data", gate)
+    check(estimator)
+
+
+def test_the_classifiers_own_seed_and_lines(capsys):
+    X, y = bars() > 0, np.arange(len(bars())) % 2
+    one, same, other = (
+        RBMClassifier(RBM(4, n_iter=3), random_state=seed).fit(X, y).predict_proba(X) for seed in (0, 0, 1)
+    )
+    assert_array_equal(one, same)
+    assert (one != other).any()
+    machine = RBM(4, n_iter=3, random_state=5)
+    assert_array_equal(
+        RBMClassifier(machine).fit(X, y).predict_proba(X), RBMClassifier(machine).fit(X, y).predict_proba(X)
+    )
+    assert machine.verbose == 0
+    assert capsys.readouterr().out == ""
+    RBMClassifier(machine, verbose=1).fit(X, y)
+    assert capsys.readouterr().out.count("\n") == 3
+    RBMClassifier(clone(machine).set_params(verbose=1)).fit(X, y)
+    assert capsys.readouterr().out.count("\n") == 3
+    with pytest.raises(ValueError, match="'verbose' parameter of RBMClassifier"):
+        RBMClassifier(verbose="loud").fit(X, y)
 
 
 # --- signature -----------------------------------------------------------------------------------

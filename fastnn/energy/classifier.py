@@ -7,7 +7,7 @@ from scipy.sparse import csr_array, hstack, issparse
 from scipy.special import log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils import gen_batches
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -30,6 +30,11 @@ class RBMClassifier(Savable, CallbackSupportMixin, ClassifierMixin, BaseEstimato
     rbm : RBM, default=None
         How to learn: an unfitted model with bernoulli visible units, whose units the label is added to.
         None: ``RBM()``.
+    verbose : int, default=0
+        1: a line per epoch of the machine; 0: as `rbm` says.
+    random_state : int, RandomState instance or None, default=None
+        The machine's seed is drawn from it; an int gives the same model for any number of threads. None: as
+        `rbm` says.
 
     Attributes
     ----------
@@ -56,10 +61,16 @@ class RBMClassifier(Savable, CallbackSupportMixin, ClassifierMixin, BaseEstimato
     True
     """
 
-    _parameter_constraints: dict = {"rbm": [RBM, None]}
+    _parameter_constraints: dict = {
+        "rbm": [RBM, None],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
 
-    def __init__(self, rbm=None):
+    def __init__(self, rbm=None, *, verbose=0, random_state=None):
         self.rbm = rbm
+        self.verbose = verbose
+        self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
     def fit(self, X, y):
@@ -75,8 +86,17 @@ class RBMClassifier(Savable, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         Returns
         -------
         self : RBMClassifier
+
+        Raises
+        ------
+        ValueError
+            What the data or parameters lack: values outside [0, 1], a single class, machines of other units.
+        DivergenceError
+            Training diverged.
+        KeyboardInterrupt
+            After Ctrl-C.
         """
-        rbm = RBM() if self.rbm is None else clone(self.rbm)
+        rbm = self._machine()
         if rbm._units()[0] != "bernoulli":
             raise ValueError(f"rbm must have bernoulli visible units, got {rbm.visible!r}")
         X, y = validate_data(
@@ -92,6 +112,15 @@ class RBMClassifier(Savable, CallbackSupportMixin, ClassifierMixin, BaseEstimato
         rbm.set_params(visible=Potts(tuple(groups)))
         self._learn(rbm, X, y, labels)
         return self
+
+    def _machine(self) -> RBM:
+        """What is to learn, unfitted."""
+        rbm = RBM() if self.rbm is None else clone(self.rbm)
+        if self.verbose:
+            rbm.set_params(verbose=self.verbose)
+        if self.random_state is not None:
+            rbm.set_params(random_state=int(check_random_state(self.random_state).randint(2**31)))
+        return rbm
 
     def _learn(self, rbm: RBM, X, y, labels) -> None:
         """Fit the machine of rows and labels; callbacks are told of it, and its own epochs below it."""
