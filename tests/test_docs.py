@@ -118,3 +118,23 @@ def test_public_names_are_described(name, value):
     assert wanted <= named, f"{name} does not describe {sorted(wanted - named)}"
     if not inspect.isclass(value) and returns_something(value):
         assert "Returns" in parts, f"{name} does not say what it returns"
+
+
+# What a user of these needs beside parameters: what may go wrong, and how a call looks.
+METHODS = ("partial_fit", "transform", "inverse_transform", "reconstruct", "gibbs", "sample", "free_energy",
+           "energy", "log_partition", "log_likelihood", "temper")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_of_rbms_tell_their_errors_and_show_a_call(name):
+    parts = sections(inspect.getdoc(getattr(fastnn.RBM, name)))
+    assert {"Parameters", "Returns", "Raises", "Examples"} <= set(parts)
+    assert ">>>" in parts["Examples"]
+    assert re.search(r"^\S*Error$", parts["Raises"], flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["LogPartition", "Tempered", "Tempering", "Enumeration", "Moments"])
+def test_results_show_how_they_are_read(name):
+    parts = sections(inspect.getdoc(getattr(fastnn.energy, name)))
+    assert {"Attributes", "Examples"} <= set(parts)
+    assert ">>>" in parts["Examples"]

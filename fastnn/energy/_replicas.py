@@ -23,6 +23,14 @@ class Tempered:
         Accepted share of the exchanges tried between neighbours; NaN where none was tried.
     round_trips : float
         Mean number of times that a replica has gone from beta = 0 to the model, over the whole call.
+
+    Examples
+    --------
+    >>> from fastnn import RBM
+    >>> rbm = RBM.from_parameters([[0.0, 1.0], [2.0, 0.0], [0.0, 0.0]])
+    >>> found = rbm.temper(5, 20, betas=4, base="uniform", random_state=0)
+    >>> found.samples.shape, found.betas.round(2).tolist(), found.swap_rates.shape
+    ((5, 3), [0.0, 0.33, 0.67, 1.0], (3,))
     """
 
     samples: np.ndarray

@@ -48,7 +48,7 @@ class RBMClassifier(Savable, CallbackSupportMixin, ClassifierMixin, BaseEstimato
     References
     ----------
     .. [1] Larochelle, Bengio, "Classification using discriminative restricted Boltzmann machines", ICML
-       2008, section 2.
+       2008, 536-543, section 2.
 
     Examples
     --------

@@ -29,6 +29,14 @@ class Moments:
         Their units, the greater first.
     n_states : int
         States visited: reads times sweeps after burn-in.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> chain = fastnn.IsingModel.from_edges([[0, 1], [1, 2]])
+    >>> found = fastnn.gibbs_sample(chain, moments=True, num_reads=4, num_sweeps=10, seed=0)
+    >>> found.pairs.tolist(), found.n_states, found.mean.shape
+    ([[1, 0], [2, 1]], 40, (3,))
     """
 
     mean: np.ndarray
@@ -104,7 +112,7 @@ def gibbs_sample(
     References
     ----------
     S. Geman, D. Geman, "Stochastic relaxation, Gibbs distributions, and the Bayesian restoration of images",
-    IEEE Trans. PAMI 6 (1984), 721.
+    IEEE Trans. PAMI 6 (1984), 721-741.
 
     Examples
     --------

@@ -160,7 +160,7 @@ class RBM(CallbackSupportMixin, Learning, RBMModel):
     .. [1] Hinton, "Training products of experts by minimizing contrastive divergence", Neural
        Computation 14 (2002), 1771-1800.
     .. [2] Tieleman, "Training restricted Boltzmann machines using approximations to the likelihood
-       gradient", ICML 2008.
+       gradient", ICML 2008, 1064-1071.
     .. [3] Melchior, Fischer, Wiskott, "How to center deep Boltzmann machines", JMLR 17 (2016), 1-61.
     .. [4] Hinton, "A practical guide to training restricted Boltzmann machines", UTML TR 2010-003.
 
@@ -405,11 +405,35 @@ class RBM(CallbackSupportMixin, Learning, RBMModel):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            As in `fit`; at most 1,048,576 rows.
         y : ignored
 
         Returns
         -------
         self : RBM
+
+        Raises
+        ------
+        ValueError
+            What X or the parameters lack; another number of features than before.
+        DivergenceError
+            The weights left the range of numbers, or that in which the units make a distribution.
+        KeyboardInterrupt
+            After Ctrl-C.
+
+        Examples
+        --------
+        Four units that are on or off together:
+
+        >>> import numpy as np
+        >>> from fastnn import RBM
+        >>> X = np.repeat(np.random.default_rng(0).random((600, 1)) < 0.5, 4, axis=1)
+        >>> rbm = RBM(4, learning_rate=0.3, random_state=0)
+        >>> for k in range(300):
+        ...     rbm = rbm.partial_fit(X[k % 20 * 30 :][:30])
+        >>> rbm.reconstruct([[1, 1, 1, 1], [0, 0, 0, 0]]).round()
+        array([[1., 1., 1., 1.],
+               [0., 0., 0., 0.]], dtype=float32)
         """
         n_threads = check_n_threads(self.n_threads)
         going_on = hasattr(self, "components_")

@@ -36,6 +36,15 @@ class Tempering:
         ln Z at each beta: differences by Bennett's acceptance ratio. Exact up to sampling where betas[0] = 0,
         Z there being 2^(number of free units); else relative to the first.
     info : dict
+        The kernel's name, the number of sweeps and the like.
+
+    Examples
+    --------
+    >>> import fastnn
+    >>> pair = fastnn.IsingModel([[0, 1], [1, 0]])
+    >>> found = fastnn.parallel_tempering(pair, [0.0, 1.0], num_reads=8, num_sweeps=50, seed=0)
+    >>> found.samples[-1].states.shape, found.energies.shape, round(float(found.log_partition[0]), 4)
+    ((8, 2), (50, 2, 8), 1.3863)
     """
 
     samples: list[Samples]
@@ -104,7 +113,8 @@ def parallel_tempering(
 
     References
     ----------
-    K. Hukushima, K. Nemoto, J. Phys. Soc. Japan 65 (1996), 1604. C. Bennett, J. Comput. Phys. 22 (1976), 245.
+    K. Hukushima, K. Nemoto, J. Phys. Soc. Japan 65 (1996), 1604-1608. C. Bennett, J. Comput. Phys. 22 (1976),
+    245-268.
 
     Examples
     --------

@@ -26,10 +26,10 @@ def run_proximal_newton(objective, coef, l1_strength, *, max_iter, tol, callback
 
     Each step minimises the quadratic model with the L1 term exactly, by coordinate descent on the Hessian of
     a working set: the coefficients that are not zero and those that want to leave zero most (Lee, Sun,
-    Saunders, "Proximal Newton-type methods for minimizing composite functions", SIAM J. Optim. 24, 2014;
-    Yuan, Ho, Lin, "An improved GLMNET for L1-regularized logistic regression", JMLR 13, 2012). It ends where
-    no optimality condition is violated by more than tol, or where callback(coef), called after each step,
-    raises StopIteration.
+    Saunders, "Proximal Newton-type methods for minimizing composite functions", SIAM J. Optim. 24 (2014),
+    1420-1443; Yuan, Ho, Lin, "An improved GLMNET for L1-regularized logistic regression", JMLR 13 (2012),
+    1999-2030). It ends where no optimality condition is violated by more than tol, or where callback(coef),
+    called after each step, raises StopIteration.
     """
     K, l1 = objective.n_scores, np.full(objective.size, float(l1_strength))
     if objective.fit_intercept:

@@ -96,8 +96,8 @@ class BayesianLinearRegression(Savable, CallbackSupportMixin, RegressorMixin, Ba
     References
     ----------
     Bishop, "Pattern Recognition and Machine Learning", 2006, sections 3.3 and 3.5. MacKay, "Bayesian
-    interpolation", Neural Computation 4, 1992. Tipping, "Sparse Bayesian learning and the relevance vector
-    machine", JMLR 1, 2001.
+    interpolation", Neural Computation 4 (1992), 415-447. Tipping, "Sparse Bayesian learning and the relevance
+    vector machine", JMLR 1 (2001), 211-244.
 
     Examples
     --------

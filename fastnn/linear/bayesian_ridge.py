@@ -73,8 +73,8 @@ class BayesianRidge(Savable, CallbackSupportMixin, _Theirs):
 
     References
     ----------
-    MacKay, "Bayesian interpolation", Neural Computation 4, 1992. Tipping, "Sparse Bayesian learning and the
-    relevance vector machine", JMLR 1, 2001.
+    MacKay, "Bayesian interpolation", Neural Computation 4 (1992), 415-447. Tipping, "Sparse Bayesian learning
+    and the relevance vector machine", JMLR 1 (2001), 211-244.
 
     Examples
     --------

@@ -61,7 +61,7 @@ class LinearSVC(Savable, CallbackSupportMixin, _LinearSVC):
     References
     ----------
     Crammer, Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", JMLR
-    2 (2001).
+    2 (2001), 265-292.
 
     Examples
     --------

@@ -109,7 +109,7 @@ class LogisticRegression(Savable, _Theirs):
     References
     ----------
     Nocedal, Wright, "Numerical Optimization", 2006 (L-BFGS, truncated Newton). Yuan, Ho, Lin, "An improved
-    GLMNET for L1-regularized logistic regression", JMLR 13, 2012.
+    GLMNET for L1-regularized logistic regression", JMLR 13 (2012), 1999-2030.
 
     Examples
     --------

@@ -132,8 +132,9 @@ class MulticlassSVM(Savable, ClassifierMixin, CallbackSupportMixin, BaseEstimato
 
     References
     ----------
-    Weston, Watkins, "Support vector machines for multi-class pattern recognition", ESANN 1999; Crammer,
-    Singer, "On the algorithmic implementation of multiclass kernel-based vector machines", JMLR 2 (2001).
+    Weston, Watkins, "Support vector machines for multi-class pattern recognition", ESANN 1999,
+    219-224; Crammer, Singer, "On the algorithmic implementation of multiclass kernel-based vector machines",
+    JMLR 2 (2001), 265-292.
 
     Examples
     --------
