@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib", reason="the extra 'plot' is not installed")
-import numpy as np
 from matplotlib.image import imread
 
 FOLDER = Path(__file__).parents[1] / "examples"
