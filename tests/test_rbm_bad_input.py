@@ -391,7 +391,7 @@ def test_unfitted_chains():
 
 @BOTH
 def test_log_partition_of_a_large_model(Model):
-    with pytest.raises(ValueError, match="at most 25 units, but the layers have 40 and 30"):
+    with pytest.raises(ValueError, match="the layers are 40 bernoulli and 30 bernoulli units"):
         Model.from_parameters(np.zeros((40, 30))).log_partition("exact")
 
 
