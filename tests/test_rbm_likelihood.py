@@ -384,9 +384,10 @@ def test_likelihoods_by_the_epoch_of_larger_layers_are_annealed():
         assert curve[-1] > curve[0] + 3
 
 
-def test_likelihoods_that_cannot_be_had_are_refused_before_any_work():
-    X = np.random.default_rng(0).normal(size=(50, 30))
-    model = RBM(26, visible="gaussian", monitor=CURVES)
-    with pytest.raises(ValueError, match="likelihood needs bernoulli or spin units in both layers"):
-        model.fit(X)
-    assert not hasattr(model, "components_")
+def test_likelihoods_by_the_epoch_of_numbers_are_annealed():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5)) @ rng.normal(size=(5, 30)) / 2 + rng.normal(size=(300, 30))
+    model = RBM(26, visible="gaussian", n_iter=30, monitor=CURVES, random_state=0).fit(X[:200], X_val=X[200:])
+    log_z = model.log_partition("bridge", X[:200], random_state=1)
+    for name, rows in zip(CURVES, (X[:200], X[200:]), strict=True):
+        assert model.history_[name][-1] == pytest.approx(model.log_likelihood(rows, log_z).mean(), abs=0.5)

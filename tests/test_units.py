@@ -48,7 +48,7 @@ def test_a_unit_that_lacks_something_is_named_at_import(name):
 
 
 @EVERY
-def test_biases_of_means_give_these_means(unit):
+def test_biases_give_the_means_they_are_for(unit):
     """And means at the ends of the range, where they have no bias, are those of one row more or less."""
     wanted = np.array([0.02, 0.3, 0.7, 0.98])
     assert_allclose(mean(unit, bias_of_mean(unit, wanted, 1000)), wanted, rtol=1e-9)

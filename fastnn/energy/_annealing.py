@@ -173,12 +173,17 @@ def base_biases(model, base, rows) -> np.ndarray:
         raise ValueError(f"base must be 'data', 'uniform' or an array, got {base!r}")
     if base == "uniform":
         return np.zeros(n_features)
-    sigma = model.__dict__.get("sigma_", 1.0)
     known = getattr(model, "_training_state", {}).get("base")
     if known is not None and known.shape == (n_features,):
-        return known / sigma
+        return known / model.__dict__.get("sigma_", 1.0)
     if rows is not None:
         mean, n_rows = np.asarray(rows.mean(axis=0)).ravel(), rows.shape[0]
     else:
         mean, n_rows = model.sample(_DRAWS, _STEPS, random_state=0).mean(axis=0), _DRAWS
-    return bias_of_mean(model._units()[0], np.float64(mean) / sigma, n_rows, model._groups(False))
+    return biases_at(model, mean, n_rows)
+
+
+def biases_at(model, mean, n_rows: int) -> np.ndarray:
+    """Biases, in units of sigma, at which independent visible units have the means that n_rows rows have."""
+    mean = np.float64(mean) / model.__dict__.get("sigma_", 1.0)
+    return bias_of_mean(model._units()[0], mean, n_rows, model._groups(False))

@@ -24,7 +24,6 @@ from fastnn.energy._monitors import (
     TWO_VALUED,
     Monitors,
     blocks,
-    why_no_likelihood,
 )
 from fastnn.energy.units import (
     Gaussian,
@@ -45,14 +44,11 @@ FULL_BATCH, UPDATES_AN_EPOCH = 100, 150
 class Learning:
     """Parts of `fastnn.RBM.fit` and `partial_fit`, in the order in which they are needed; for RBMs alone."""
 
-    def _check_monitors(self, n_features: int) -> None:
+    def _check_monitors(self) -> None:
         known = (*MONITORS, *LIKELIHOODS)
         unknown = set(self.monitor) - set(known)
         if unknown:
             raise ValueError(f"unknown monitors {sorted(unknown)}; known are {known}")
-        reason = why_no_likelihood(self._units(), (n_features, self.n_components))
-        if reason and set(self.monitor) & set(LIKELIHOODS):
-            raise ValueError(reason)
         flips = self._units()[0] in TWO_VALUED
         wanted = "pseudo_likelihood" in self.monitor and tuple(self.monitor) != MONITORS
         if not flips and (wanted or self.early_stopping == "pseudo_likelihood"):

@@ -12,8 +12,7 @@ from scipy.sparse import csr_array, issparse
 from scipy.special import entr, log_expit
 
 from fastnn._kernels.core import unit_values
-from fastnn.energy._annealing import biases_of_means
-from fastnn.energy.partition import MAX_EXACT_UNITS
+from fastnn.energy._annealing import biases_at
 
 # Rows on which the monitors look at an epoch; a fixed choice, so that epochs compare.
 MONITOR_ROWS = 512
@@ -89,23 +88,10 @@ class Monitors:
 
     def _log_partition(self, model) -> float:
         """ln Z of the model as it stands: exactly where it can be, else annealed from independent units."""
-        visible, hidden = model._units()
-        if min(model.components_.shape) <= MAX_EXACT_UNITS or not {visible, hidden} <= set(TWO_VALUED):
+        if model._has_exact_sum():
             return float(model.log_partition("exact"))
-        mean = np.asarray(self.rows.mean(axis=0)).ravel()
-        base = biases_of_means(mean, self.rows.shape[0], *unit_values()[visible][1:])
+        base = biases_at(model, np.asarray(self.rows.mean(axis=0)).ravel(), self.rows.shape[0])
         return float(model.log_partition("ais", base=base, n_betas=N_BETAS, random_state=0))
-
-
-def why_no_likelihood(units: tuple[str, str], shape: tuple[int, int]) -> str | None:
-    """Why ln Z of layers of these units and sizes is neither a sum nor annealed, or None."""
-    sizes = [size for unit, size in zip(units, shape, strict=True) if unit in TWO_VALUED]
-    if len(sizes) == 2 or units == ("gaussian", "gaussian") or min(sizes, default=np.inf) <= MAX_EXACT_UNITS:
-        return None
-    return (
-        "the likelihood needs bernoulli or spin units in both layers, or in one of at most "
-        f"{MAX_EXACT_UNITS}, but the layers are {units[0]} and {units[1]} of {shape[0]} and {shape[1]} units"
-    )
 
 
 def stochastic_pseudo_likelihood(model, rows, random_state, n_threads: int) -> np.ndarray:

@@ -129,7 +129,7 @@ class RBM(CallbackSupportMixin, Learning, RBMModel):
         energy of validation less training rows, needs validation rows; the pseudo-likelihood, by default,
         is left out where visible units are not bernoulli or spin. The likelihoods, mean ln P(v) of training
         and of validation rows, are not among the defaults: they sum over all states of a layer of up to 25
-        units at each epoch, or anneal a short while between larger layers of bernoulli or spin units.
+        units at each epoch, or anneal a short while between larger layers.
     warm_start : bool, default=False
         Go on from the parameters and chains of the last fit.
     verbose : int, default=0
@@ -387,7 +387,7 @@ class RBM(CallbackSupportMixin, Learning, RBMModel):
             if X_val is not None:
                 X_val = check_rows(self, X_val, reset=False, state_dtype=self._state_dtype)
                 self._check_range(X_val, n_threads)
-            self._check_monitors(X.shape[1])
+            self._check_monitors()
             key = self._training_state["key"] if going_on else random_key(self.random_state)
             X_train, X_val = self._split(X, X_val, key)
             context = self._init_callback_context(max_subtasks=self.n_iter)
