@@ -48,15 +48,18 @@ def seconds_to_interrupt(call):
         pressed.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
-    finger = threading.Thread(target=press)
+    finger, ended = threading.Thread(target=press), False
     try:
         finger.start()
         call()
+        ended = True
+        time.sleep(60)  # Ctrl-C comes now, and must not end the tests
     except KeyboardInterrupt:
-        return time.perf_counter() - pressed[0]
-    finally:
-        finger.join()
-    pytest.fail("the call came to its end")
+        seconds = time.perf_counter() - pressed[0]
+    finger.join()
+    if ended:
+        pytest.fail("the call came to its end before Ctrl-C")
+    return seconds
 
 
 def assert_quick_to_interrupt(call):
