@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -39,27 +40,36 @@ def run_script(script, timeout=60, **environment):
 LATENCY = 0.2
 
 
-def seconds_to_interrupt(call):
-    """Press Ctrl-C 0.3 s into the call; how long it goes on."""
-    pressed = []
+@contextmanager
+def ctrl_c(after):
+    """Press Ctrl-C that many seconds into the block, which fails if over by then; [when it was pressed]."""
+    pressed, early = [], False
 
     def press():
-        time.sleep(0.3)
+        time.sleep(after)
         pressed.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
 
-    finger, ended = threading.Thread(target=press), False
+    finger = threading.Thread(target=press)
+    finger.start()
     try:
-        finger.start()
-        call()
-        ended = True
-        time.sleep(60)  # Ctrl-C comes now, and must not end the tests
+        yield pressed
+        early = not pressed
+        finger.join()
+        time.sleep(0.1)  # Ctrl-C has come by now, and must not end the tests
     except KeyboardInterrupt:
-        seconds = time.perf_counter() - pressed[0]
-    finger.join()
-    if ended:
+        finger.join()
+        if not early:
+            raise
+    if early:
         pytest.fail("the call came to its end before Ctrl-C")
-    return seconds
+
+
+def seconds_to_interrupt(call):
+    """Press Ctrl-C 0.3 s into the call; how long it goes on."""
+    with pytest.raises(KeyboardInterrupt), ctrl_c(0.3) as pressed:
+        call()
+    return time.perf_counter() - pressed[0]
 
 
 def assert_quick_to_interrupt(call):

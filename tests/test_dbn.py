@@ -1,8 +1,5 @@
 """Deep belief networks: their laws on small ones, what fits around them, bad input."""
 
-import os
-import signal
-import threading
 from itertools import pairwise, product
 from unittest import mock
 
@@ -10,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import ctrl_c
 from scipy.special import expit
 from scipy.stats import chisquare
 from sklearn.base import clone
@@ -252,11 +250,8 @@ def test_callbacks_see_every_layer_and_may_stop(capsys):
 def test_ctrl_c_keeps_the_finished_layers():
     endless = [clone(QUICK), RBM(n_iter=10**6, monitor=())]
     dbn = DBN((16, 8), endless, random_state=0)
-    timer = threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), ctrl_c(0.7):
         dbn.fit(X)
-    timer.join()
     assert len(dbn.rbms_) == 1
     assert_array_equal(dbn.transform(X), dbn.rbms_[0].transform(X))
 

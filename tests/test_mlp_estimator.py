@@ -1,10 +1,7 @@
 """MLPClassifier and MLPRegressor as scikit-learn estimators: its checks, its numbers, its callbacks."""
 
 import inspect
-import os
 import pickle
-import signal
-import threading
 from unittest import mock
 
 import numpy as np
@@ -12,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 import sklearn.neural_network as theirs
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import ctrl_c
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.callback import ProgressBar, ScoringMonitor
@@ -358,11 +356,8 @@ def test_what_is_not_finite_is_found_in_any_row(name):
 
 def test_ctrl_c_ends_a_long_prediction():
     model = fastnn.MLPClassifier((1500, 1500), max_iter=1).fit(X[:50].astype(np.float32), Y[:50])
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), ctrl_c(0.3):
         model.predict_proba(np.zeros((200_000, 64), np.float32))
-    timer.join()
     assert model.predict_proba(X[:2]).shape == (2, 10)
 
 
@@ -421,11 +416,8 @@ def test_ctrl_c_warns_and_stops(name, solver):
     rows = np.tile(X, (5, 1))
     sizes = {"hidden_layer_sizes": (200, 100), "max_iter": 10_000, "max_fun": 10**6}
     model = ours(name)(tol=0, n_iter_no_change=10_000, solver=solver, **sizes)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
-    with pytest.warns(UserWarning, match="interrupted by user"):
+    with pytest.warns(UserWarning, match="interrupted by user"), ctrl_c(0.5):
         model.fit(rows, y)
-    timer.join()
     assert 0 < model.n_iter_ < 10_000
     assert np.isfinite(model.predict(X)).all()
 

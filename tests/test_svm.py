@@ -3,8 +3,6 @@
 import inspect
 import pickle
 import re
-import signal
-import threading
 import time
 import warnings
 
@@ -14,6 +12,7 @@ import reference_svm as slow
 import scipy.sparse as sp
 import sklearn.svm
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import ctrl_c
 from sklearn.base import clone
 from sklearn.datasets import load_digits, load_iris, make_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -546,15 +545,7 @@ def test_interruption_leaves_the_last_model():
     A, y = make_classification(20_000, 200, n_informative=100, n_classes=10, random_state=0)
     model = MulticlassSVM(C=100.0, tol=1e-12, max_iter=10_000).fit(X, Y)
     before = model.coef_.copy()
-    pressed = []
-
-    def press():
-        pressed.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(1.0, press)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), ctrl_c(1.0) as pressed:
         model.fit(A, y)
     assert time.perf_counter() - pressed[0] < 1.0
     assert_array_equal(model.coef_, before)

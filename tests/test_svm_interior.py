@@ -1,7 +1,5 @@
 """The interior point method of the multiclass support vector machine: its equations, steps and answers."""
 
-import signal
-import threading
 import time
 
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 import reference_svm as slow
 import scipy.sparse as sp
 from numpy.testing import assert_allclose, assert_array_equal
+from processes import ctrl_c
 
 from fastnn._kernels.barrier import Barrier
 from fastnn._kernels.svm import stride_for
@@ -152,14 +151,6 @@ def test_few_steps_lead_to_a_certified_optimum(kind, tol, most):
 
 def test_interruption_inside():
     X, y = hard(n=200_000, d=60, k=10)
-    pressed = []
-
-    def press():
-        pressed.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(1.5, press)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), ctrl_c(1.5) as pressed:
         MulticlassSVM("crammer_singer", tol=1e-12).fit(X, y)
     assert time.perf_counter() - pressed[0] < 1.0
