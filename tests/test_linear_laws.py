@@ -1,6 +1,5 @@
 """The linear models' laws: slopes and curvatures, families, optimality, posteriors and their coverage."""
 
-
 import numpy as np
 import pytest
 import reference_linear as slow
